@@ -126,7 +126,7 @@ class Cloud:
         self.addresses, self.changed = Addresses(), Bell()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def call(self, caller: Caller, service: str, operation: str, **request: Any) -> Answer:
+    async def call(self, caller: Caller, service: str, operation: str, /, **request: Any) -> Answer:
         """Call another service in process. `operation` in CamelCase. Raises AwsError."""
         handler = self.services.get(service)
         method = getattr(handler, xform_name(operation), None) if handler else None
