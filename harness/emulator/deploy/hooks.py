@@ -6,6 +6,7 @@ import asyncio
 import base64
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.clock import Clock
 from harness.emulator.cloud import AwsError
@@ -44,7 +45,8 @@ class Hooks:
         invoked = asyncio.ensure_future(self._invoke(port, function, payload, execution, error_fails=error_fails))
         timer = asyncio.ensure_future(clock.sleep(limit))
         try:
-            await asyncio.wait([execution.answer, timer], return_when=asyncio.FIRST_COMPLETED)
+            waiting: list[asyncio.Future[Any]] = [execution.answer, timer]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not execution.answer.done():
                 raise DeploymentFailed("HOOK_EXECUTION_FAILURE", NO_CALLBACK)
             if execution.answer.result() != "Succeeded":

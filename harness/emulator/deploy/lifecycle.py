@@ -19,7 +19,10 @@ from harness.emulator.deploy.traffic import Traffic
 from harness.emulator.settings import Settings
 
 POLL = 0.5  # real seconds between two looks at a task set; a change of state wakes earlier
-INSTALL_TIMED_OUT = "The deployment timed out while waiting for the replacement task set to become healthy. This time out period is 60 minutes."
+INSTALL_TIMED_OUT = (
+    "The deployment timed out while waiting for the replacement task set to become healthy. "
+    "This time out period is 60 minutes."
+)
 READY_TIMED_OUT = "The deployment timed out while waiting for a notification to continue. This time out period is {minutes:.0f} minutes."
 GREEN_UNHEALTHY = "CodeDeploy detected that the replacement task set is unhealthy."
 
