@@ -4,8 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TARGET ?= local
 SCENARIO ?=
+TARGET ?= local
 RUNTIME ?= auto
 PYTEST := $(BIN)/python -m pytest
 
@@ -22,3 +22,52 @@ $(VENV)/.made: pyproject.toml constraints.txt
 
 .PHONY: setup
 setup: $(VENV)/.made  ## make .venv with the rehearse command in it
+
+.PHONY: rehearse
+rehearse: setup  ## run the core scenarios (or SCENARIO="a.yaml b.yaml") on TARGET=local
+	@$(BIN)/rehearse run --target $(TARGET) --runtime $(RUNTIME) $(SCENARIO)
+
+.PHONY: test
+test: setup  ## the tests, under 8 minutes
+	@$(PYTEST) -m 'not slow' -n 2 --dist loadgroup
+
+.PHONY: test-slow
+test-slow: setup  ## the long tests: soak, kills, the core pack on containers
+	@$(PYTEST) -m slow
+
+.PHONY: check
+check: setup  ## ruff, mypy strict, the architecture and documentation tests
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(PYTEST) -q tests/test_architecture.py tests/test_docs.py
+
+.PHONY: emulator
+emulator: setup  ## the emulator as an AWS endpoint on port 4566, in the foreground
+	@$(BIN)/rehearse up --runtime $(RUNTIME)
+
+.PHONY: doctor
+doctor: setup  ## what this machine can do
+	@$(BIN)/rehearse doctor
+
+.PHONY: dashboard
+dashboard: setup  ## live page of a run
+	@$(BIN)/rehearse dashboard
+
+.PHONY: deploy-aws
+deploy-aws: setup  ## the chosen scenarios on real AWS
+	@$(BIN)/rehearse aws up && $(BIN)/rehearse aws run $(SCENARIO); code=$$?; test "$(KEEP)" = 1 || $(BIN)/rehearse aws down; exit $$code
+
+.PHONY: destroy-aws
+destroy-aws: setup  ## remove what deploy-aws left
+	@$(BIN)/rehearse aws down
+
+.PHONY: docs
+docs: setup  ## write docs/EMULATED.md and scenarios/scenario.schema.json anew from the code
+	@$(BIN)/python -m harness.emulator.emulated > docs/EMULATED.md
+	@$(BIN)/python -m harness.scenario > scenarios/scenario.schema.json
+
+.PHONY: clean
+clean:  ## stop what runs, remove .venv and .rehearsal
+	@test ! -x $(BIN)/rehearse || $(BIN)/rehearse sweep
+	@rm -rf $(VENV) .rehearsal .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

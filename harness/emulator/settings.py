@@ -6,8 +6,13 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from harness.errors import UsageError
 
 
 def setting(default: Any, why: str) -> Any:
@@ -62,3 +67,23 @@ class Settings:
 def documented() -> list[tuple[str, Any, str]]:
     """Name, default and reason of every setting, for docs/EMULATED.md."""
     return [(f.name, f.default, f.metadata["why"]) for f in dataclasses.fields(Settings)]
+
+
+def load(path: Path) -> Settings:
+    """The settings of `[emulator]` in a rehearsal.toml; the defaults where there is no such file. Raises UsageError."""
+    if not path.is_file():
+        return Settings()
+    try:
+        given = tomllib.loads(path.read_text()).get("emulator", {})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from error
+    kinds = {name: type(default) for name, default, _ in documented()}
+    for name, value in given.items():
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, 1)
+            raise UsageError(
+                f"{path}: [emulator] {name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+            )
+        if not isinstance(value, kinds[name]) and not (kinds[name] is float and type(value) is int):
+            raise UsageError(f"{path}: [emulator] {name} is {value!r}; it must be a {kinds[name].__name__}")
+    return Settings(**given)

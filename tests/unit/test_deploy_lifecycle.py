@@ -30,6 +30,7 @@ ALL_EVENTS = [
     "AllowTraffic",
     "AfterAllowTraffic",
 ]
+DEFAULTS = Settings()
 CANARY = ECS_CONFIGS["CodeDeployDefault.ECSCanary10Percent5Minutes"]
 
 
@@ -166,7 +167,7 @@ async def rehearsal(
     *,
     test_listener: bool = True,
     hooks: dict[str, str] | None = None,
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULTS,
     compression: float = 1,
     **plan: Any,
 ) -> AsyncIterator[Rehearsal]:

@@ -1,0 +1,57 @@
+"""Writes docs/EMULATED.md from the code: `python -m harness.emulator.emulated`. A test compares the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import botocore.session
+from botocore import xform_name
+
+from harness.emulator.services.cloudwatch import CloudWatch
+from harness.emulator.services.codedeploy import CodeDeploy
+from harness.emulator.services.ecs import Ecs
+from harness.emulator.services.elbv2 import Elbv2
+from harness.emulator.services.lambda_ import Lambda
+from harness.emulator.settings import documented
+
+SERVICES: Mapping[str, type] = {
+    "ecs": Ecs,
+    "elbv2": Elbv2,
+    "codedeploy": CodeDeploy,
+    "cloudwatch": CloudWatch,
+    "lambda": Lambda,
+}
+HEAD = """# What is emulated
+
+Generated from the code by `make docs`; do not edit.
+
+The emulator has been checked against its own tests and against what is published of AWS's behaviour, never against AWS itself.
+An operation of these services that is not listed answers `NotImplemented` and names itself. Every other service is answered by
+moto behind the same endpoint.
+"""
+
+
+def operations(service: str, handler: type) -> tuple[list[str], list[str]]:
+    """(emulated, not emulated) operation names of a botocore service."""
+    names = botocore.session.get_session().get_service_model(service).operation_names
+    emulated = [name for name in names if hasattr(handler, xform_name(name))]
+    return emulated, [name for name in names if name not in emulated]
+
+
+def page() -> str:
+    parts = [HEAD]
+    for service, handler in SERVICES.items():
+        emulated, missing = operations(service, handler)
+        parts.append(
+            f"## {service}: {len(emulated)} of {len(emulated) + len(missing)} operations\n\n{', '.join(emulated)}\n"
+        )
+    parts.append(
+        "## Where nobody knows how AWS behaves\n\nEach is a setting (`[emulator]` in rehearsal.toml), with this default:\n"
+    )
+    parts.append("| setting | default | what is not known |\n| --- | --- | --- |")
+    parts.extend(f"| `{name}` | `{default}` | {why} |" for name, default, why in documented())
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,95 @@
+"""The walls of docs/ARCHITECTURE.md, read from the import statements themselves."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# What each part may import of this project. A part is named by its longest matching prefix.
+MAY_IMPORT: dict[str, set[str]] = {
+    "clock": set(),
+    "errors": set(),
+    "images": {"clock", "errors"},
+    "scenario": {"clock", "errors"},
+    "compression": {"scenario", "errors"},
+    "lint": {"scenario", "compression", "errors"},
+    "journal": {"clock", "errors", "scenario"},
+    "expectations": {"clock", "errors", "journal", "scenario", "compression"},
+    "report": {"clock", "errors", "journal", "scenario", "compression", "expectations"},
+    "probe": {"clock", "errors", "journal"},
+    "driver": {"clock", "errors", "scenario", "compression"},
+    "observer": {"clock", "errors", "journal", "driver"},
+    "targets": {"clock", "errors", "driver", "images", "scenario"},
+    "progress": {"clock", "errors", "journal"},
+    "emulator": {"clock", "errors", "images"},
+}
+COMPOSE = {"cli", "runner", "__main__", "doctor"}  # they put the parts together
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted((ROOT / "harness").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT / "harness").with_suffix("").parts).removesuffix(".__init__")
+        if name != "__init__":
+            yield name, path
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of this project that a file imports, without the leading `harness.`, also inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "harness" else {node.module}
+            )
+    return {name.removeprefix("harness.") for name in found if name.startswith("harness.")}
+
+
+def part(module: str) -> str:
+    return module.split(".")[0]
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: value if isinstance(value, str) else "")
+def test_module_imports_only_what_its_part_may(module: str, path: Path):
+    own = part(module)
+    if own in COMPOSE:
+        return
+    assert own in MAY_IMPORT, f"{module}: a new part; say in MAY_IMPORT what it may import"
+    foreign = {name for name in imports(path) if part(name) != own} - {"__version__"}
+    forbidden = {name for name in foreign if part(name) not in MAY_IMPORT[own]}
+    assert not forbidden, f"{module} imports {sorted(forbidden)}; {own} may import {sorted(MAY_IMPORT[own])}"
+
+
+def test_nobody_imports_the_command_line_but_its_entry_point():
+    guilty = [module for module, path in modules() if "cli" in map(part, imports(path)) and part(module) not in COMPOSE]
+    assert not guilty
+
+
+def test_the_rules_name_only_parts_that_exist():
+    parts = {part(module) for module, _ in modules()}
+    assert set(MAY_IMPORT) - parts <= {"compression", "lint", "progress"}
+
+
+def test_moto_is_imported_by_the_delegate_alone():
+    guilty = [module for module, path in modules() if _imports_package(path, "moto") and module != "emulator.delegate"]
+    assert not guilty
+
+
+def test_the_driver_speaks_boto3_and_the_expectations_do_not():
+    for module, path in modules():
+        if part(module) in ("expectations", "report", "journal", "scenario"):
+            assert not _imports_package(path, "boto3"), module
+            assert not _imports_package(path, "botocore"), module
+
+
+def _imports_package(path: Path, package: str) -> bool:
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module or ""]
+        if any(name == package or name.startswith(f"{package}.") for name in names):
+            return True
+    return False
