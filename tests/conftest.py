@@ -1,0 +1,25 @@
+"""Shared by all tests: what a container test needs, and who says so when it is missing."""
+
+import os
+from functools import cache
+
+import pytest
+
+from harness import images
+
+
+@cache
+def docker_ready() -> tuple[bool, str]:
+    return images.docker_ready()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A container test skips with its reason; where REHEARSE_REQUIRE_DOCKER is set (CI), it fails instead."""
+    if item.get_closest_marker("docker") is None:
+        return
+    ready, why = docker_ready()
+    if ready:
+        return
+    if os.environ.get("REHEARSE_REQUIRE_DOCKER"):
+        pytest.fail(f"containers are required here, but {why}", pytrace=False)
+    pytest.skip(why)
