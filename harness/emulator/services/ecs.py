@@ -1,0 +1,84 @@
+"""Amazon ECS: its operations, gathered from a file for each noun.
+
+Container health checks are recorded, not run. The EC2 launch type is accepted; capacity is not counted.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from harness.emulator.cloud import Cloud, Regional
+from harness.emulator.scheduler import Scheduler
+from harness.emulator.services import (
+    ecs_clusters,
+    ecs_services,
+    ecs_tags,
+    ecs_task_definitions,
+    ecs_task_sets,
+    ecs_tasks,
+)
+from harness.emulator.services.ecs_network import Interfaces
+from harness.emulator.services.ecs_state import Region
+
+
+class Ecs:
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.regions: Regional[Region] = Regional(Region)
+        self.interfaces = Interfaces(cloud)
+        self.scheduler = Scheduler(cloud, self.interfaces, partial(ecs_tasks.start_service_task, self))
+
+    def now(self) -> float:
+        return self.cloud.clock.now()
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """Every task that has not stopped, in all regions, for `rehearse status`: DescribeTasks' shape."""
+        return [
+            ecs_tasks.shown(task, {})
+            for _, region in self.regions.items()
+            for task in region.tasks()
+            if task.status != "STOPPED"
+        ]
+
+    create_cluster = ecs_clusters.create_cluster
+    describe_clusters = ecs_clusters.describe_clusters
+    list_clusters = ecs_clusters.list_clusters
+    delete_cluster = ecs_clusters.delete_cluster
+    update_cluster = ecs_clusters.update_cluster
+    update_cluster_settings = ecs_clusters.update_cluster_settings
+    put_cluster_capacity_providers = ecs_clusters.put_cluster_capacity_providers
+    describe_capacity_providers = ecs_clusters.describe_capacity_providers
+
+    register_task_definition = ecs_task_definitions.register_task_definition
+    describe_task_definition = ecs_task_definitions.describe_task_definition
+    deregister_task_definition = ecs_task_definitions.deregister_task_definition
+    delete_task_definitions = ecs_task_definitions.delete_task_definitions
+    list_task_definitions = ecs_task_definitions.list_task_definitions
+    list_task_definition_families = ecs_task_definitions.list_task_definition_families
+
+    create_service = ecs_services.create_service
+    update_service = ecs_services.update_service
+    delete_service = ecs_services.delete_service
+    describe_services = ecs_services.describe_services
+    list_services = ecs_services.list_services
+    list_services_by_namespace = ecs_services.list_services_by_namespace
+
+    create_task_set = ecs_task_sets.create_task_set
+    describe_task_sets = ecs_task_sets.describe_task_sets
+    update_task_set = ecs_task_sets.update_task_set
+    update_service_primary_task_set = ecs_task_sets.update_service_primary_task_set
+    delete_task_set = ecs_task_sets.delete_task_set
+
+    run_task = ecs_tasks.run_task
+    stop_task = ecs_tasks.stop_task
+    describe_tasks = ecs_tasks.describe_tasks
+    list_tasks = ecs_tasks.list_tasks
+
+    tag_resource = ecs_tags.tag_resource
+    untag_resource = ecs_tags.untag_resource
+    list_tags_for_resource = ecs_tags.list_tags_for_resource
+    put_account_setting = ecs_tags.put_account_setting
+    put_account_setting_default = ecs_tags.put_account_setting_default
+    delete_account_setting = ecs_tags.delete_account_setting
+    list_account_settings = ecs_tags.list_account_settings

@@ -1,0 +1,115 @@
+"""Clusters and capacity providers, as records: a cluster runs whatever it is asked to run; capacity is not counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.emulator.cloud import Answer, AwsError, Caller, Request
+from harness.emulator.services.ecs_lookup import Raw, find_cluster, given, last_part, missing, page, tags_in, with_tags
+from harness.emulator.services.ecs_state import Cluster
+
+if TYPE_CHECKING:
+    from harness.emulator.services.ecs import Ecs
+
+FARGATE_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
+SETTINGS = (
+    "settings",
+    "configuration",
+    "capacityProviders",
+    "defaultCapacityProviderStrategy",
+    "serviceConnectDefaults",
+)
+
+
+def create_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """Idempotent: an active cluster of that name is given back."""
+    name = request.get("clusterName") or "default"
+    region = ecs.regions[caller]
+    cluster = region.clusters.get(name)
+    if cluster is None or cluster.status != "ACTIVE":
+        cluster = region.clusters[name] = Cluster(
+            name, caller.arn("ecs", f"cluster/{name}"), given(request, SETTINGS), tags_in(request)
+        )
+    return {"cluster": shown(cluster, {"include": ["TAGS", "SETTINGS", "CONFIGURATIONS", "STATISTICS"]})}
+
+
+def describe_clusters(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    names = request.get("clusters") or ["default"]
+    found = {name: ecs.regions[caller].clusters.get(last_part(name)) for name in names}
+    return {
+        "clusters": [shown(cluster, request) for cluster in found.values() if cluster],
+        "failures": [
+            missing(name if name.startswith("arn:") else caller.arn("ecs", f"cluster/{name}"))
+            for name, cluster in found.items()
+            if not cluster
+        ],
+    }
+
+
+def list_clusters(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    active = [cluster.arn for cluster in ecs.regions[caller].clusters.values() if cluster.status == "ACTIVE"]
+    arns, more = page(request, "clusters", active)
+    return {"clusterArns": arns, **more}
+
+
+def delete_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    cluster = find_cluster(ecs.regions[caller], request)
+    if any(service.status != "INACTIVE" for service in cluster.services.values()):
+        raise AwsError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
+    if any(task.status != "STOPPED" for task in cluster.tasks.values()):
+        raise AwsError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
+    cluster.status = "INACTIVE"
+    ecs.cloud.changed.ring()
+    return {"cluster": shown(cluster, request)}
+
+
+def update_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    cluster = find_cluster(ecs.regions[caller], request)
+    cluster.settings.update(given(request, ("settings", "configuration", "serviceConnectDefaults")))
+    return {"cluster": shown(cluster, {"include": ["TAGS", "SETTINGS", "CONFIGURATIONS"]})}
+
+
+def update_cluster_settings(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    return update_cluster(ecs, caller, given(request, ("cluster", "settings")))
+
+
+def put_cluster_capacity_providers(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    cluster = find_cluster(ecs.regions[caller], request)
+    cluster.settings.update(given(request, ("capacityProviders", "defaultCapacityProviderStrategy")))
+    return {"cluster": shown(cluster, {"include": ["TAGS"]})}
+
+
+def describe_capacity_providers(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """The two Fargate ones; others cannot be made here yet (CreateCapacityProvider)."""
+    names = [last_part(name) for name in request.get("capacityProviders") or FARGATE_PROVIDERS]
+    known = [name for name in names if name in FARGATE_PROVIDERS]
+    return {
+        "capacityProviders": [
+            {"capacityProviderArn": caller.arn("ecs", f"capacity-provider/{name}"), "name": name, "status": "ACTIVE"}
+            for name in known
+        ],
+        "failures": [
+            missing(caller.arn("ecs", f"capacity-provider/{name}")) for name in names if name not in FARGATE_PROVIDERS
+        ],
+    }
+
+
+def shown(cluster: Cluster, request: Request) -> Raw:
+    include = request.get("include") or []
+    optional = {"SETTINGS": "settings", "CONFIGURATIONS": "configuration"}
+    answer = {
+        "clusterArn": cluster.arn,
+        "clusterName": cluster.name,
+        "status": cluster.status,
+        "registeredContainerInstancesCount": 0,
+        "runningTasksCount": sum(task.status == "RUNNING" for task in cluster.tasks.values()),
+        "pendingTasksCount": sum(task.pending for task in cluster.tasks.values()),
+        "activeServicesCount": sum(service.status == "ACTIVE" for service in cluster.services.values()),
+        "statistics": [],
+        "settings": [],
+        "capacityProviders": cluster.settings.get("capacityProviders", []),
+        "defaultCapacityProviderStrategy": cluster.settings.get("defaultCapacityProviderStrategy", []),
+        **given(cluster.settings, ("serviceConnectDefaults",)),
+        **given(cluster.settings, [member for name, member in optional.items() if name in include]),
+    }
+    return with_tags(answer, cluster.tags, request)

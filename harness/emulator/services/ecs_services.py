@@ -1,0 +1,323 @@
+"""Services: create, update, delete, describe, list (A.6). What a service runs is kept by scheduler.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.emulator.cloud import Answer, Caller, Request, not_emulated
+from harness.emulator.services import ecs_checks as checks
+from harness.emulator.services.ecs_lookup import (
+    Raw,
+    caller_arn,
+    find_cluster,
+    find_service,
+    given,
+    invalid,
+    last_part,
+    missing,
+    page,
+    tags_in,
+    usable_definition,
+)
+from harness.emulator.services.ecs_render import service as shown
+from harness.emulator.services.ecs_state import Cluster, LoadBalancer, Service, TaskDefinition, TaskSet, new_task_set_id
+from harness.emulator.services.ecs_task_definitions import FAMILY
+
+if TYPE_CHECKING:
+    from harness.emulator.services.ecs import Ecs
+
+CONTROLLERS = ("ECS", "CODE_DEPLOY", "EXTERNAL")
+PLACING = ("platformVersion", "networkConfiguration", "placementConstraints", "placementStrategy")
+FREE = (  # UpdateService takes these with every controller
+    "deploymentConfiguration", "healthCheckGracePeriodSeconds", "placementConstraints", "placementStrategy",
+    "enableECSManagedTags", "propagateTags", "enableExecuteCommand", "availabilityZoneRebalancing",
+)  # fmt: skip
+REFUSED = {  # with a CODE_DEPLOY or EXTERNAL controller (A.6; the last three texts are not known)
+    "taskDefinition": "Unable to update task definition",
+    "networkConfiguration": "Unable to update network parameters",
+    "forceNewDeployment": "Cannot force a new deployment",
+    "capacityProviderStrategy": "Cannot force a new deployment",
+    "loadBalancers": "Unable to update load balancers",
+    "platformVersion": "Unable to update platform version",
+    "serviceRegistries": "Unable to update service registries",
+}
+INSTEAD = {
+    "CODE_DEPLOY": "Use AWS CodeDeploy to trigger a new deployment.",
+    "EXTERNAL": "Create a new task set instead.",
+}
+REDEPLOYING = ("taskDefinition", "networkConfiguration", "platformVersion", "loadBalancers", "capacityProviderStrategy")
+
+
+# ---- create
+
+
+async def create_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """Idempotent for the same request; a service that ended may be created again."""
+    region = ecs.regions[caller]
+    cluster = find_cluster(region, request)
+    controller = _check(request)
+    definition = usable_definition(region, request["taskDefinition"]) if request.get("taskDefinition") else None
+    balancers = checks.read_load_balancers(request.get("loadBalancers"))
+    settings = _settings(request, cluster)
+    if definition is not None:
+        checks.check_servicechecks.network(definition, balancers)
+        checks.check_containers(definition, balancers)
+        await checks.check_placement(ecs, caller, definition, settings)
+    await checks.check_target_groups(ecs, caller, balancers, behind=True)
+    existing = _existing(cluster, request)
+    if existing is not None:
+        return {"service": shown(existing, {"include": ["TAGS"]})}
+    service = Service(
+        caller=Caller(caller.region, caller.account, "ecs.amazonaws.com"),
+        name=request["serviceName"],
+        arn=caller.arn("ecs", f"service/{cluster.name}/{request['serviceName']}"),
+        cluster=cluster.arn,
+        controller=controller,
+        desired=request["desiredCount"],
+        settings=settings,
+        load_balancers=balancers,
+        created_at=ecs.now(),
+        created_by=caller_arn(caller),
+        request=_comparable(request),
+        tags=tags_in(request),
+        definition=definition,
+    )
+    if definition is not None and controller != "EXTERNAL":
+        service.task_sets.append(new_task_set(ecs, service, definition, balancers, settings, status="PRIMARY"))
+    cluster.services[service.name] = service
+    ecs.scheduler.watch(service)
+    ecs.cloud.changed.ring()
+    return {"service": shown(service, {"include": ["TAGS"]})}
+
+
+def new_task_set(
+    ecs: Ecs,
+    service: Service,
+    definition: TaskDefinition,
+    balancers: tuple[LoadBalancer, ...],
+    settings: Raw,
+    *,
+    status: str,
+) -> TaskSet:
+    now, task_set_id = ecs.now(), new_task_set_id()
+    return TaskSet(
+        id=task_set_id,
+        arn=f"{service.arn.replace(':service/', ':task-set/', 1)}/{task_set_id}",
+        definition=definition,
+        settings=given(settings, ("launchType", "capacityProviderStrategy", *PLACING)),
+        load_balancers=balancers,
+        created_at=now,
+        updated_at=now,
+        stable_at=now,
+        status=status,
+    )
+
+
+def _check(request: Request) -> str:
+    """The controller. Raises InvalidParameterException, and NotImplemented for what would have no effect."""
+    if not FAMILY.fullmatch(request["serviceName"]):
+        raise invalid("Service name contains invalid characters.")
+    checks.refuse_unemulated("CreateService", request)
+    controller = (request.get("deploymentController") or {}).get("type") or "ECS"
+    if controller not in CONTROLLERS:
+        raise invalid(f"The deployment controller type {controller} is not valid.")
+    if request.get("schedulingStrategy") == "DAEMON":
+        if controller != "ECS":
+            raise invalid(f"The {controller} deployment controller does not support the DAEMON scheduling strategy.")
+        raise not_emulated("ecs", "CreateService with schedulingStrategy DAEMON")
+    if controller != "EXTERNAL" and not request.get("taskDefinition"):
+        raise invalid("TaskDefinition can not be blank.")
+    if controller == "CODE_DEPLOY" and not request.get("loadBalancers"):
+        raise invalid("A load balancer must be specified for services with a CODE_DEPLOY deployment controller.")
+    if request.get("desiredCount") is None:
+        raise invalid("The desired count is required for the REPLICA scheduling strategy.")
+    if request["desiredCount"] < 0:
+        raise invalid("The desired count must not be negative.")
+    grace = request.get("healthCheckGracePeriodSeconds")
+    if grace is not None and controller != "EXTERNAL" and not request.get("loadBalancers"):
+        raise invalid("Health check grace period is only valid for services configured to use load balancers")
+    _check_deployment_configuration(request.get("deploymentConfiguration") or {})
+    return controller
+
+
+def _check_deployment_configuration(configuration: Raw) -> None:
+    strategy = configuration.get("strategy", "ROLLING")
+    if strategy != "ROLLING":
+        raise not_emulated("ecs", f"deploymentConfiguration.strategy {strategy}")
+    if configuration.get("deploymentCircuitBreaker", {}).get("enable"):
+        raise not_emulated("ecs", "deploymentConfiguration.deploymentCircuitBreaker")
+    if configuration.get("alarms", {}).get("enable"):
+        raise not_emulated("ecs", "deploymentConfiguration.alarms")
+
+
+def _settings(request: Request, cluster: Cluster) -> Raw:
+    """The members that are kept and shown, with ECS's defaults."""
+    controller = (request.get("deploymentController") or {}).get("type")
+    network = request.get("networkConfiguration")
+    where = checks.infrastructure(request, cluster) if controller != "EXTERNAL" or request.get("launchType") else {}
+    fargate = checks.launch_type_of(where) == "FARGATE"
+    return {
+        "schedulingStrategy": "REPLICA",
+        "propagateTags": "NONE",
+        "enableECSManagedTags": False,
+        "enableExecuteCommand": False,
+        "placementConstraints": [],
+        "placementStrategy": [],
+        "healthCheckGracePeriodSeconds": 0 if request.get("loadBalancers") else None,
+        "platformVersion": "LATEST" if fargate else None,
+        **given(request, FREE),
+        **given(request, PLACING),
+        **where,
+        **({"networkConfiguration": checks.network(network)} if network else {}),
+        "deploymentConfiguration": {
+            "maximumPercent": 200,
+            "minimumHealthyPercent": 100,
+            **(request.get("deploymentConfiguration") or {}),
+        },
+    }
+
+
+def _existing(cluster: Cluster, request: Request) -> Service | None:
+    """The service of that name where the request repeats the one that made it. Raises InvalidParameterException where not."""
+    service = cluster.services.get(request["serviceName"])
+    if service is None or service.status == "INACTIVE":
+        return None
+    if service.status == "DRAINING":
+        raise invalid("Unable to Start a service that is still Draining.")
+    if service.request != _comparable(request):
+        raise invalid("Creation of service was not idempotent.")
+    return service
+
+
+def _comparable(request: Request) -> dict[str, Any]:
+    return {key: value for key, value in request.items() if key != "clientToken" and value is not None}
+
+
+# ---- update
+
+
+async def update_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """A new desired count scales every task set; the ECS controller also deploys what changed."""
+    service = find_service(ecs.regions[caller], request)
+    checks.refuse_unemulated("UpdateService", request)
+    controller = (request.get("deploymentController") or {}).get("type", service.controller)
+    if controller != service.controller:
+        raise not_emulated("ecs", "UpdateService with another deploymentController")
+    _check_deployment_configuration(request.get("deploymentConfiguration") or {})
+    if service.controller == "ECS":
+        await _deploy(ecs, service, request)
+    else:
+        _refuse(service, request)
+    if (count := request.get("desiredCount")) is not None:
+        if count < 0:
+            raise invalid("The desired count must not be negative.")
+        service.desired = count
+    changes = given(request, FREE)
+    if "deploymentConfiguration" in changes:
+        changes["deploymentConfiguration"] = {
+            **service.settings["deploymentConfiguration"],
+            **changes["deploymentConfiguration"],
+        }
+    service.settings.update(changes)
+    ecs.cloud.changed.ring()
+    return {"service": shown(service, {"include": ["TAGS"]})}
+
+
+def _refuse(service: Service, request: Request) -> None:
+    for member, text in REFUSED.items():
+        if request.get(member):
+            raise invalid(
+                f"{text} on services with a {service.controller} deployment controller. {INSTEAD[service.controller]}"
+            )
+
+
+async def _deploy(ecs: Ecs, service: Service, request: Request) -> None:
+    """A new deployment of a rolling service, where the request changes what runs or forces one."""
+    if not request.get("forceNewDeployment") and not any(request.get(member) is not None for member in REDEPLOYING):
+        return
+    region, caller = ecs.regions[service.caller], service.caller
+    definition = (
+        usable_definition(region, request["taskDefinition"]) if request.get("taskDefinition") else service.definition
+    )
+    assert definition is not None  # a rolling service has one
+    balancers = (
+        checks.read_load_balancers(request["loadBalancers"])
+        if request.get("loadBalancers") is not None
+        else service.load_balancers
+    )
+    settings = {**service.settings, **given(request, (*PLACING, "capacityProviderStrategy"))}
+    if "capacityProviderStrategy" in request:
+        settings.pop("launchType", None)
+    if request.get("networkConfiguration"):
+        settings["networkConfiguration"] = checks.network(request["networkConfiguration"])
+    unchanged = (definition, balancers, settings) == (service.definition, service.load_balancers, service.settings)
+    if unchanged and not request.get("forceNewDeployment"):
+        return
+    checks.check_servicechecks.network(definition, balancers)
+    checks.check_containers(definition, balancers)
+    await checks.check_placement(ecs, caller, definition, settings)
+    await checks.check_target_groups(ecs, caller, balancers, behind=True)
+    for older in service.task_sets:
+        older.status = "DRAINING" if older.status == "DRAINING" else "ACTIVE"
+    task_set = new_task_set(ecs, service, definition, balancers, settings, status="PRIMARY")
+    task_set.fixed = 0  # the scheduler gives it its share of the room (rolling.py)
+    service.task_sets.insert(0, task_set)
+    service.definition, service.load_balancers, service.settings = definition, balancers, settings
+
+
+# ---- delete
+
+
+def delete_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """DRAINING until its last task has drained and stopped, then INACTIVE."""
+    service = find_service(ecs.regions[caller], request, active=False)
+    if service.status == "ACTIVE":
+        if service.desired and service.task_sets and not request.get("force"):
+            raise invalid("The service cannot be stopped while it is scaled above 0.")
+        service.status, service.desired = "DRAINING", 0
+        for task_set in service.task_sets:
+            task_set.status, task_set.scale, task_set.fixed, task_set.updated_at = "DRAINING", 0.0, None, ecs.now()
+        ecs.cloud.changed.ring()
+    return {"service": shown(service, {"include": ["TAGS"]})}
+
+
+# ---- read
+
+
+def describe_services(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    cluster = find_cluster(ecs.regions[caller], request)
+    names = request["services"]
+    if not names:
+        raise invalid("Services cannot be empty.")
+    if len(names) > 10:
+        raise invalid("Services cannot have more than 10 elements.")
+    services: list[Raw] = []
+    failures: list[Raw] = []
+    for name in names:
+        service = cluster.services.get(last_part(name))
+        if service is None:
+            arn = name if name.startswith("arn:") else caller.arn("ecs", f"service/{cluster.name}/{name}")
+            failures.append(missing(arn))
+        else:
+            services.append(shown(service, request))
+    return {"services": services, "failures": failures}
+
+
+def list_services(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """Ten to a page, unless `maxResults` says more."""
+    cluster = find_cluster(ecs.regions[caller], request)
+    launch_type, strategy = request.get("launchType"), request.get("schedulingStrategy")
+    found = [
+        service.arn
+        for service in cluster.services.values()
+        if service.status != "INACTIVE"
+        and (not launch_type or service.settings.get("launchType") == launch_type)
+        and (not strategy or service.settings["schedulingStrategy"] == strategy)
+    ]
+    arns, more = page(request, "services", found, at_most=10)
+    return {"serviceArns": arns, **more}
+
+
+def list_services_by_namespace(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """No service here has a Service Connect namespace: CreateService refuses it."""
+    return {"serviceArns": []}
