@@ -252,8 +252,8 @@ class Scheduler:
     # ---- ends
 
     def _bury(self, service: Service, task_set: TaskSet) -> None:
-        """Forget tasks that are over, and learn from those that ended by themselves."""
-        for task in [task for task in task_set.tasks if task.status == "STOPPED" and not task.counted]:
+        """Learn from tasks that ended by themselves, and forget those of which nothing is left."""
+        for task in [task for task in task_set.tasks if task.order and not task.counted]:
             task.counted = True
             self._learn(service, task_set, task)
         for task in [task for task in task_set.tasks if task.over]:
@@ -296,7 +296,7 @@ class Scheduler:
             return
         task_set.stable, task_set.stable_at = steady, self._cloud.clock.now()
         self._cloud.changed.ring()
-        if steady and service.controller != "ECS":
+        if steady and service.controller != "ECS" and task_set.status != "DRAINING":
             self._say(service, "updated state to STEADY_STATE.", task_set.id)
 
     def _remove_drained(self, service: Service) -> None:
@@ -311,6 +311,7 @@ class Scheduler:
     def _settle(self, service: Service) -> None:
         """The service's own steady state: every task set stable and nothing on its way out; repeated every six hours."""
         quiet = all(one.stable and all(task.running for task in one.tasks) for one in service.task_sets)
+        quiet = quiet and (service.controller != "ECS" or all(one.completed for one in service.task_sets))
         service.steady = quiet and service.status == "ACTIVE" and bool(service.task_sets)
         now = self._cloud.clock.now()
         if service.steady and now >= service.steady_said_at + REPEAT_STEADY:

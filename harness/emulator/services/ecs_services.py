@@ -60,7 +60,7 @@ async def create_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     balancers = checks.read_load_balancers(request.get("loadBalancers"))
     settings = _settings(request, cluster)
     if definition is not None:
-        checks.check_servicechecks.network(definition, balancers)
+        checks.check_service_network(definition, balancers)
         checks.check_containers(definition, balancers)
         await checks.check_placement(ecs, caller, definition, settings)
     await checks.check_target_groups(ecs, caller, balancers, behind=True)
@@ -253,7 +253,7 @@ async def _deploy(ecs: Ecs, service: Service, request: Request) -> None:
     unchanged = (definition, balancers, settings) == (service.definition, service.load_balancers, service.settings)
     if unchanged and not request.get("forceNewDeployment"):
         return
-    checks.check_servicechecks.network(definition, balancers)
+    checks.check_service_network(definition, balancers)
     checks.check_containers(definition, balancers)
     await checks.check_placement(ecs, caller, definition, settings)
     await checks.check_target_groups(ecs, caller, balancers, behind=True)

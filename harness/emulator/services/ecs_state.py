@@ -224,7 +224,13 @@ class TaskSet:
 
     @property
     def running(self) -> int:
+        """Tasks that run and shall go on running."""
         return sum(task.running for task in self.tasks)
+
+    @property
+    def running_count(self) -> int:
+        """runningCount of the API: also what still serves while its targets drain."""
+        return sum(task.status in ("RUNNING", "DEACTIVATING") for task in self.tasks)
 
     @property
     def pending(self) -> int:
@@ -262,14 +268,6 @@ class Service:
     @property
     def primary(self) -> TaskSet | None:
         return next((one for one in self.task_sets if one.status == "PRIMARY"), None)
-
-    @property
-    def running(self) -> int:
-        return sum(one.running for one in self.task_sets)
-
-    @property
-    def pending(self) -> int:
-        return sum(one.pending for one in self.task_sets)
 
     def say(self, at: float, message: str, task_set: str = "") -> None:
         """A service event; newest first in the API, at most 100 are kept."""
