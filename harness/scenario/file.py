@@ -1,0 +1,155 @@
+"""Reads a scenario file. Whatever is wrong with it is said with line, column and what would be right, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from harness.errors import ScenarioInvalid
+from harness.scenario.messages import findings
+from harness.scenario.model import Scenario
+
+_AMBIGUOUS = {"yes", "no", "on", "off", "y", "n"}  # text in YAML 1.2, true or false in YAML 1.1
+
+
+class Problem(NamedTuple):
+    line: int
+    column: int
+    message: str
+
+
+def load(path: Path | str) -> Scenario:
+    """The scenario in `path`. Raises ScenarioInvalid at the first problem; its message lists the others below."""
+    path = Path(path)
+    scenario, problems = examine(_read(path), path)
+    if scenario is None:
+        first, *others = sorted(set(problems))
+        message = "\n".join([first.message, *(f"{path}:{line}:{column}: {text}" for line, column, text in others)])
+        raise ScenarioInvalid(message, path=path, line=first.line, column=first.column)
+    return scenario
+
+
+def examine(text: str, path: Path) -> tuple[Scenario | None, list[Problem]]:
+    """The scenario, or everything that is wrong with `text`."""
+    root, problems = _compose(text)
+    if root is None:
+        return None, problems
+    if problems := list(_traps(root)):
+        return None, problems
+    try:
+        return Scenario.model_validate(YAML(typ="safe", pure=True).load(text)), []
+    except ValidationError as invalid:
+        found = findings(invalid)
+    except (YAMLError, ValueError) as error:
+        return None, [_yaml_problem(error)]
+    return None, [Problem(*place(root, where, at_key), message) for where, at_key, message in found]
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise ScenarioInvalid("this is a folder; name a scenario file", path=path)
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ScenarioInvalid("there is no such file", path=path) from None
+    except OSError as error:
+        raise ScenarioInvalid(f"cannot be read: {error.strerror}", path=path) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise ScenarioInvalid("not UTF-8 text; save the file as UTF-8", path=path, line=line, column=column) from None
+
+
+def _compose(text: str) -> tuple[Node | None, list[Problem]]:
+    try:
+        root = YAML(pure=True).compose(text)
+    except YAMLError as error:
+        return None, [_yaml_problem(error)]
+    if root is None:
+        return None, [Problem(1, 1, "the file is empty; a scenario starts with `scenario: v1`")]
+    if not isinstance(root, MappingNode):
+        return None, [Problem(*_start(root), "a scenario is a mapping that starts with `scenario: v1`")]
+    return root, []
+
+
+def _yaml_problem(error: Exception) -> Problem:
+    if not isinstance(error, MarkedYAMLError):
+        return Problem(1, 1, f"not YAML: {error}")
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    said = " ".join(str(error.problem).split())
+    if "but found another document" in said:
+        return Problem(line, column, "a second document starts here; one file holds one scenario")
+    if "mapping values are not allowed" in said:
+        said += "; put text that holds a colon in quotes"
+    if "\\t" in said or "'\t'" in said:
+        said += "; YAML indents with spaces, not tabs"
+    return Problem(line, column, f"not YAML: {said}")
+
+
+def _traps(node: Node) -> Iterator[Problem]:
+    """What YAML readers take for something else than it looks, anywhere below `node`."""
+    if isinstance(node, ScalarNode):
+        if node.style is None and node.value.lower() in _AMBIGUOUS:
+            yield Problem(*_start(node), _ambiguous(node.value))
+    elif isinstance(node, SequenceNode):
+        for item in node.value:
+            yield from _traps(item)
+    elif isinstance(node, MappingNode):
+        seen: dict[str, Node] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                yield Problem(*_start(key), f"`{name}` is given twice; the first is in line {_start(seen[name])[0]}")
+            seen[name] = key
+            if node.flow_style and _is_nothing(value):
+                yield Problem(*_start(key), _split(name))
+            else:
+                yield from _traps(key)
+                yield from _traps(value)
+
+
+def _ambiguous(word: str) -> str:
+    meaning = "true" if word.lower() in ("yes", "on", "y") else "false"
+    return (
+        f'a bare `{word}` is {meaning} to some YAML readers and text to others; write {meaning}, or "{word}" in quotes'
+    )
+
+
+def _split(name: str) -> str:
+    return f'`{name}` has no value: inside {{...}} a comma ends the text before it; put that text in quotes ("..., {name}")'
+
+
+def _is_nothing(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.value == "" and node.style is None
+
+
+def _start(node: Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def place(root: Node, where: tuple[Any, ...], at_key: bool) -> tuple[int, int]:
+    """Line and column of the value at `where` (or of its key); of the nearest part around it that the file has."""
+    node, key = root, root
+    for step in where:
+        found = _child(node, step)
+        if found is not None:
+            key, node = found
+    return _start(key if at_key else node)
+
+
+def _child(node: Node, step: Any) -> tuple[Node, Node] | None:
+    """Key and value below `node`; None for a step that is not in the file (the name of a type, or something missing)."""
+    if isinstance(node, MappingNode):
+        return next(((key, value) for key, value in node.value if str(key.value) == str(step)), None)
+    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step]
+    return None
