@@ -1,0 +1,144 @@
+"""A load balancer with its two listeners and two target groups, and what a run reads of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.driver.network import Network
+from harness.driver.session import Session, key_value
+from harness.driver.undo import Undo
+from harness.driver.wait import until
+from harness.scenario import Service
+
+PRODUCTION_PORT, TEST_PORT = 80, 8080
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    arn: str
+    dns_name: str
+
+    @property
+    def dimension(self) -> str:
+        """The value of CloudWatch's LoadBalancer dimension: `app/<name>/<id>` (C.9)."""
+        return self.arn.partition(":loadbalancer/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHealth:
+    """Of one target group: how many targets are in each state, and the reasons given."""
+
+    states: Mapping[str, int]
+    reasons: tuple[str, ...]
+
+    @property
+    def healthy(self) -> int:
+        return self.states.get("healthy", 0)
+
+
+def create_load_balancer(session: Session, undo: Undo, name: str, network: Network) -> LoadBalancer:
+    answer = session.call(
+        "elbv2",
+        "create_load_balancer",
+        Name=name,
+        Type="application",
+        Scheme="internet-facing",
+        Subnets=list(network.subnets),
+        SecurityGroups=[network.security_group],
+        Tags=key_value(session.tags),
+    )["LoadBalancers"][0]
+    made = LoadBalancer(answer["LoadBalancerArn"], answer["DNSName"])
+    undo.later(f"load balancer {name}", lambda: session.call("elbv2", "delete_load_balancer", LoadBalancerArn=made.arn))
+    until(
+        lambda: session.call("elbv2", "describe_load_balancers", LoadBalancerArns=[made.arn])["LoadBalancers"][0],
+        within=300,
+        waiting_for=f"load balancer {name} to be active",
+        done=lambda seen: seen["State"]["Code"] == "active",
+    )
+    return made
+
+
+def create_target_group(session: Session, undo: Undo, name: str, network: Network, service: Service) -> str:
+    """The ARN of an `ip` target group with the scenario's health check and deregistration delay."""
+    check = service.health_check
+    answer = session.call(
+        "elbv2",
+        "create_target_group",
+        Name=name,
+        Protocol="HTTP",
+        Port=service.container_port,
+        VpcId=network.vpc,
+        TargetType="ip",
+        HealthCheckProtocol="HTTP",
+        HealthCheckPort="traffic-port",
+        HealthCheckPath=check.path,
+        HealthCheckIntervalSeconds=round(check.interval),
+        HealthCheckTimeoutSeconds=round(check.timeout),
+        HealthyThresholdCount=check.healthy,
+        UnhealthyThresholdCount=check.unhealthy,
+        Matcher={"HttpCode": check.matcher},
+        Tags=key_value(session.tags),
+    )
+    arn = str(answer["TargetGroups"][0]["TargetGroupArn"])
+    undo.later(f"target group {name}", lambda: session.call("elbv2", "delete_target_group", TargetGroupArn=arn))
+    session.call(
+        "elbv2",
+        "modify_target_group_attributes",
+        TargetGroupArn=arn,
+        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(round(service.deregistration_delay))}],
+    )
+    return arn
+
+
+def create_listener(session: Session, undo: Undo, load_balancer: LoadBalancer, port: int, target_group: str) -> str:
+    answer = session.call(
+        "elbv2",
+        "create_listener",
+        LoadBalancerArn=load_balancer.arn,
+        Protocol="HTTP",
+        Port=port,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+        Tags=key_value(session.tags),
+    )
+    arn = str(answer["Listeners"][0]["ListenerArn"])
+    undo.later(f"listener {port}", lambda: session.call("elbv2", "delete_listener", ListenerArn=arn))
+    return arn
+
+
+def repoint(session: Session, listener: str, target_group: str) -> None:
+    """ModifyListener by a stranger: everything to one target group."""
+    session.call(
+        "elbv2",
+        "modify_listener",
+        ListenerArn=listener,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+    )
+
+
+def weights(session: Session, listeners: Sequence[str]) -> dict[str, dict[str, float]]:
+    """For each listener: target group ARN to its percentage of the default action's total weight."""
+    answer = session.call("elbv2", "describe_listeners", ListenerArns=list(listeners))
+    return {one["ListenerArn"]: _percentages(one.get("DefaultActions", [])) for one in answer["Listeners"]}
+
+
+def _percentages(actions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    forward = next((action for action in actions if action["Type"] == "forward"), None)
+    if forward is None:
+        return {}
+    groups = forward.get("ForwardConfig", {}).get("TargetGroups") or [
+        {"TargetGroupArn": forward["TargetGroupArn"], "Weight": 1}
+    ]
+    total = sum(group.get("Weight", 1) for group in groups)
+    if not total:
+        return {}
+    return {group["TargetGroupArn"]: round(100 * group.get("Weight", 1) / total, 3) for group in groups}
+
+
+def target_health(session: Session, target_group: str) -> TargetHealth:
+    answer = session.call("elbv2", "describe_target_health", TargetGroupArn=target_group)
+    seen = [one["TargetHealth"] for one in answer["TargetHealthDescriptions"]]
+    reasons = sorted({one["Reason"] for one in seen if one.get("Reason")})
+    return TargetHealth(dict(sorted(Counter(one["State"] for one in seen).items())), tuple(reasons))
