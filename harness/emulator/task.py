@@ -13,6 +13,7 @@ from typing import Any
 from harness.emulator.cloud import AwsError, Cloud
 from harness.emulator.runtime.base import CannotPull, CannotStart, ContainerSpec, Exit
 from harness.emulator.services.ecs_network import Interfaces
+from harness.emulator.services.ecs_secrets import read_secrets
 from harness.emulator.services.ecs_state import ContainerDefinition, StopOrder, Task, TaskContainer
 
 ESSENTIAL_EXITED = StopOrder("EssentialContainerExited", "Essential container in task exited")
@@ -64,7 +65,8 @@ class TaskLife:
         """Start the containers in the order of their dependencies; RUNNING when all have started."""
         for container in in_order(self._task.containers):
             await self._dependencies(container.definition)
-            container.container = await self._cloud.runtime.start(self._spec(container.definition))
+            secrets = await read_secrets(self._cloud, self._task.caller, container.definition)
+            container.container = await self._cloud.runtime.start(self._spec(container.definition, secrets))
             container.status = "RUNNING"
             self._publish(container)
             watchers.create_task(self._watch(container), name=f"container {container.runtime_id}")
@@ -176,14 +178,14 @@ class TaskLife:
     def _container(self, name: str) -> TaskContainer:
         return next(one for one in self._task.containers if one.definition.name == name)
 
-    def _spec(self, definition: ContainerDefinition) -> ContainerSpec:
+    def _spec(self, definition: ContainerDefinition, secrets: Mapping[str, str]) -> ContainerSpec:
         task = self._task
         override = container_override(task.settings, definition.name)
         return ContainerSpec(
             task_id=task.id,
             name=definition.name,
             image=definition.image,
-            environment={**self._environment(), **definition.environment, **_variables(override)},
+            environment={**self._environment(), **definition.environment, **secrets, **_variables(override)},
             command=tuple(override.get("command", definition.command)),
             ports=definition.ports,
             stop_timeout=definition.stop_timeout,

@@ -34,7 +34,7 @@ def document(**changes: Any) -> dict[str, Any]:
 def definition(*containers: dict[str, Any]) -> TaskDefinition:
     raws = containers or ({"name": "app", "image": "app:1"},)
     whole = check(document(containerDefinitions=list(raws)))
-    read = tuple(read_container(raw) for raw in whole["containerDefinitions"])
+    read = tuple(read_container(raw, whole) for raw in whole["containerDefinitions"])
     return TaskDefinition("arn:td/app:1", "app", 1, whole, read, 0.0, "me")
 
 

@@ -49,6 +49,7 @@ class ContainerDefinition:
     memory_mib: int | None
     labels: Mapping[str, str]
     depends_on: tuple[tuple[str, str], ...]  # (container name, condition)
+    secrets: Mapping[str, str]  # variable -> where its value is
 
 
 @dataclass

@@ -58,7 +58,7 @@ def register_task_definition(ecs: Ecs, caller: Caller, request: Request) -> Answ
         family=family,
         revision=revision,
         document=document,
-        containers=tuple(read_container(raw) for raw in document["containerDefinitions"]),
+        containers=tuple(read_container(raw, document) for raw in document["containerDefinitions"]),
         registered_at=ecs.now(),
         registered_by=caller_arn(caller),
         tags=tags_in(request),
@@ -157,7 +157,9 @@ def shown(definition: TaskDefinition) -> Raw:
     }
 
 
-def read_container(raw: Raw) -> ContainerDefinition:
+def read_container(raw: Raw, document: Raw) -> ContainerDefinition:
+    """A container without a limit of its own is held to the task's (Fargate)."""
+    task_memory = memory_mib(document["memory"]) if document.get("memory") else None
     return ContainerDefinition(
         name=raw["name"],
         image=raw["image"],
@@ -166,9 +168,10 @@ def read_container(raw: Raw) -> ContainerDefinition:
         environment={variable["name"]: variable.get("value", "") for variable in raw["environment"]},
         command=(*raw.get("entryPoint", ()), *raw.get("command", ())),
         stop_timeout=float(raw.get("stopTimeout", DEFAULT_STOP_TIMEOUT)),
-        memory_mib=raw.get("memory"),
+        memory_mib=raw.get("memory", task_memory),
         labels=raw.get("dockerLabels", {}),
         depends_on=tuple((one["containerName"], one["condition"]) for one in raw.get("dependsOn", ())),
+        secrets={secret["name"]: secret["valueFrom"] for secret in raw.get("secrets", ())},
     )
 
 
