@@ -1,0 +1,10 @@
+"""The load balancer's data plane: a process of its own, fed by the emulator over a socket (C.1-C.7).
+
+plane              what the emulator holds: starts the process, sends orders, hears of health and requests
+__main__, control  the process: carries orders out, in order
+listener, rules    which rule a request meets, and what it does
+targets            target groups: health, draining, choosing a target
+client, upstream   one connection to a client, one to a target; the proxy itself
+health_check       the checks
+answers            what the load balancer answers by itself
+"""

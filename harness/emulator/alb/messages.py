@@ -1,0 +1,67 @@
+"""What travels between the emulator and the data plane: JSON lines, orders one way, acknowledgements and news the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target of a group. `connect` is where it really listens; None is an address where nothing is."""
+
+    id: str
+    port: int
+    connect: tuple[str, int] | None
+    zone: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Target:
+        connect = raw["connect"]
+        return cls(raw["id"], raw["port"], (connect[0], connect[1]) if connect else None, raw.get("zone", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChange:
+    """A target's new state, reason code and description as DescribeTargetHealth spells them (C.3); `gone`: its drain has ended."""
+
+    target_group: str
+    id: str
+    port: int
+    state: str
+    reason: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRow:
+    """One finished request. Times are seconds, -1 where there was none; `target` is `ip:port` or `-`."""
+
+    time: float
+    load_balancer: str
+    listener_port: int
+    client: str
+    target: str
+    target_group: str
+    request_time: float
+    target_time: float
+    response_time: float
+    elb_status: int
+    target_status: int | None
+    received_bytes: int
+    sent_bytes: int
+    method: str
+    url: str
+    protocol: str
+    user_agent: str
+    trace_id: str
+    rule_priority: str
+    actions: str
+    error_reason: str
+
+    def to_json(self) -> Sequence[Any]:
+        return astuple(self)

@@ -1,0 +1,222 @@
+"""Listener rules: conditions of every type, weighted forward, fixed response and redirect (C.1, C.2).
+
+A compiled rule is immutable: a change of weights replaces the listener's whole tuple of rules in one assignment.
+"""
+
+from __future__ import annotations
+
+import bisect
+import ipaddress
+import itertools
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from harness.emulator.alb.targets import Group
+
+
+class Asked(Protocol):
+    """What a condition may look at."""
+
+    method: bytes
+    host: bytes
+    path: bytes
+    query: bytes
+    client_ip: str
+
+    def header(self, name: bytes) -> list[bytes]:
+        """Values of a header; `name` in lower case."""
+
+
+Condition = Callable[[Asked], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Groups with a weight over 0, and the running sums that choose among them. Empty: nobody gets anything (503)."""
+
+    groups: tuple[Group, ...]
+    sums: tuple[int, ...]
+
+    def choose(self) -> Group | None:
+        """By weight, each request anew: the noise of small samples is real (C.2)."""
+        if len(self.groups) == 1:
+            return self.groups[0]
+        if not self.groups:
+            return None
+        return self.groups[bisect.bisect_right(self.sums, random.random() * self.sums[-1])]
+
+
+@dataclass(frozen=True, slots=True)
+class FixedResponse:
+    status: int
+    content_type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    status: str
+    protocol: str
+    host: str
+    port: str
+    path: str
+    query: str
+
+    def location(self, asked: Asked, protocol: str, port: int) -> str:
+        """The template with `#{...}` filled in from the request."""
+        host, _, _ = asked.host.decode("latin-1").partition(":")
+        own = {
+            "protocol": protocol,
+            "host": host,
+            "port": str(port),
+            "path": asked.path.decode("latin-1").lstrip("/"),
+            "query": asked.query.decode("latin-1"),
+        }
+
+        def fill(template: str) -> str:
+            return re.sub(r"#\{(\w+)\}", lambda found: own.get(found[1], found[0]), template)
+
+        scheme, target_port, query = fill(self.protocol).lower(), fill(self.port), fill(self.query)
+        usual = {"http": "80", "https": "443"}.get(scheme) == target_port
+        return f"{scheme}://{fill(self.host)}{'' if usual else ':' + target_port}{fill(self.path)}{'?' + query if query else ''}"
+
+
+Action = Forward | FixedResponse | Redirect
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    priority: str
+    conditions: tuple[Condition, ...]
+    action: Action
+    groups: frozenset[str]  # ARNs it forwards to, weight 0 included: they are in use
+
+    def matches(self, asked: Asked) -> bool:
+        return all(condition(asked) for condition in self.conditions)
+
+
+class RuleUnsupported(ValueError):
+    """A rule that the data plane cannot execute; the message names what."""
+
+
+def compile_rules(raw: Sequence[Mapping[str, Any]], group: Callable[[str], Group]) -> tuple[Rule, ...]:
+    """AWS-shaped rules, in order of priority with the default rule last. Raises RuleUnsupported."""
+    ordered = sorted(raw, key=lambda one: 1 << 30 if one["Priority"] == "default" else int(one["Priority"]))
+    return tuple(_compile(one, group) for one in ordered)
+
+
+def _compile(raw: Mapping[str, Any], group: Callable[[str], Group]) -> Rule:
+    conditions = tuple(_condition(condition) for condition in raw.get("Conditions", []))
+    last = max(raw["Actions"], key=lambda action: action.get("Order", 1))
+    weights = _weights(last) if last["Type"] == "forward" else {}
+    return Rule(str(raw["Priority"]), conditions, _action(last, weights, group), frozenset(weights))
+
+
+def _weights(action: Mapping[str, Any]) -> dict[str, int]:
+    groups = action.get("ForwardConfig", {}).get("TargetGroups") or [{"TargetGroupArn": action["TargetGroupArn"]}]
+    return {one["TargetGroupArn"]: int(one.get("Weight", 1)) for one in groups}
+
+
+def _action(raw: Mapping[str, Any], weights: Mapping[str, int], group: Callable[[str], Group]) -> Action:
+    match raw["Type"]:
+        case "forward":
+            live = {arn: weight for arn, weight in weights.items() if weight > 0}
+            return Forward(tuple(map(group, live)), tuple(itertools.accumulate(live.values())))
+        case "fixed-response":
+            fixed = raw["FixedResponseConfig"]
+            return FixedResponse(int(fixed["StatusCode"]), fixed.get("ContentType", ""), fixed.get("MessageBody", ""))
+        case "redirect":
+            to = raw["RedirectConfig"]
+            parts = [to.get(key, own) for key, own in _REDIRECT_DEFAULTS.items()]
+            return Redirect(to["StatusCode"], *parts)
+    raise RuleUnsupported(f"{raw['Type']} actions are not emulated")
+
+
+_REDIRECT_DEFAULTS = {
+    "Protocol": "#{protocol}",
+    "Host": "#{host}",
+    "Port": "#{port}",
+    "Path": "/#{path}",
+    "Query": "#{query}",
+}
+
+
+def _pattern(text: str, *, ignore_case: bool) -> re.Pattern[bytes]:
+    """`*` is any text, `?` one character; the whole value must match."""
+    regex = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(regex.encode("latin-1", "replace"), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def _any(values: Sequence[str], *, ignore_case: bool) -> Callable[[bytes], bool]:
+    patterns = [_pattern(value, ignore_case=ignore_case) for value in values]
+    return lambda value: any(pattern.fullmatch(value) for pattern in patterns)
+
+
+def _condition(raw: Mapping[str, Any]) -> Condition:
+    field = raw["Field"]
+    if (make := _CONDITIONS.get(field)) is None:
+        raise RuleUnsupported(f"{field} conditions are not emulated")
+    key, build = make
+    config = raw.get(key) or {"Values": raw.get("Values", [])}
+    if config.get("RegexValues"):
+        raise RuleUnsupported(f"RegexValues of {field} conditions are not emulated")
+    return build(config)
+
+
+def _host(config: Mapping[str, Any]) -> Condition:
+    fits = _any(config["Values"], ignore_case=True)
+    return lambda asked: fits(asked.host.partition(b":")[0])
+
+
+def _path(config: Mapping[str, Any]) -> Condition:
+    fits = _any(config["Values"], ignore_case=False)
+    return lambda asked: fits(asked.path)
+
+
+def _method(config: Mapping[str, Any]) -> Condition:
+    methods = {value.encode() for value in config["Values"]}
+    return lambda asked: asked.method in methods
+
+
+def _header(config: Mapping[str, Any]) -> Condition:
+    name, fits = config["HttpHeaderName"].lower().encode(), _any(config["Values"], ignore_case=True)
+    return lambda asked: any(fits(value) for value in asked.header(name))
+
+
+def _query(config: Mapping[str, Any]) -> Condition:
+    wanted = [
+        (
+            _pattern(one["Key"], ignore_case=True) if one.get("Key") else None,
+            _pattern(one.get("Value", ""), ignore_case=True),
+        )
+        for one in config["Values"]
+    ]
+
+    def condition(asked: Asked) -> bool:
+        pairs = parse_qsl(asked.query, keep_blank_values=True)
+        return any(
+            (key is None or key.fullmatch(name)) and value.fullmatch(text)
+            for key, value in wanted
+            for name, text in pairs
+        )
+
+    return condition
+
+
+def _source(config: Mapping[str, Any]) -> Condition:
+    networks = [ipaddress.ip_network(value, strict=False) for value in config["Values"]]
+    return lambda asked: any(ipaddress.ip_address(asked.client_ip) in network for network in networks)
+
+
+_CONDITIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], Condition]]] = {
+    "host-header": ("HostHeaderConfig", _host),
+    "path-pattern": ("PathPatternConfig", _path),
+    "http-request-method": ("HttpRequestMethodConfig", _method),
+    "http-header": ("HttpHeaderConfig", _header),
+    "query-string": ("QueryStringConfig", _query),
+    "source-ip": ("SourceIpConfig", _source),
+}

@@ -1,0 +1,172 @@
+"""Target groups as the data plane knows them: who may get a request, who is checked, who drains (C.2-C.4).
+
+Choosing a target and counting the request happen in one step, with nothing awaited between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.emulator.alb.health_check import HealthCheck, watch
+from harness.emulator.alb.messages import HealthChange, Target
+
+if TYPE_CHECKING:
+    from harness.emulator.alb.upstream import Upstream
+
+NOT_IN_USE = ("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
+INITIAL = ("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
+REGISTERING = ("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
+HEALTHY = ("healthy", "", "")
+DRAINING = ("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
+DISABLED = ("unavailable", "Target.HealthCheckDisabled", "Health checks are disabled")
+GONE = ("gone", "", "")
+Health = tuple[str, str, str]
+MOST_IDLE = 64  # kept-alive connections to one target
+
+
+class Member:
+    """A registered target. `health` is (state, reason, description); `in_flight` counts its requests."""
+
+    def __init__(self, group: Group, target: Target) -> None:
+        self.group, self.target = group, target
+        self.name = f"{target.id}:{target.port}"
+        self.health: Health = REGISTERING
+        self.in_flight = 0
+        self.idle: list[Upstream] = []
+        self.busy: set[Upstream] = set()
+        self.checking: asyncio.Task[None] | None = None
+        self.passed = self.failed = 0
+
+    @property
+    def state(self) -> str:
+        return self.health[0]
+
+    def become(self, health: Health) -> None:
+        """The only writer of `health`."""
+        if health != self.health:
+            self.health = health
+            self.group.refresh()
+            self.group.report(HealthChange(self.group.arn, self.target.id, self.target.port, *health))
+
+    def checked(self, failure: Health | None) -> None:
+        """Count the result of one check (None: passed). A new target needs one pass; thresholds count from then on."""
+        check = self.group.check
+        self.passed, self.failed = (self.passed + 1, 0) if failure is None else (0, self.failed + 1)
+        if failure is None and (self.state == "initial" or self.passed >= check.healthy):
+            self.become(HEALTHY)
+        elif failure is not None and (self.failed >= check.unhealthy or self.state == "unhealthy"):
+            self.become(failure)
+
+    def stop_checking(self) -> None:
+        if self.checking is not None:
+            self.checking.cancel()
+            self.checking = None
+
+    def close_connections(self, *, also_busy: bool) -> None:
+        for connection in self.idle:
+            connection.transport.close()
+        self.idle.clear()
+        if also_busy:
+            for connection in list(self.busy):
+                connection.abandon()
+
+
+class Group:
+    """A target group. `in_use`: some rule of some listener forwards to it, even with weight 0."""
+
+    def __init__(self, arn: str, report: Callable[[HealthChange], None]) -> None:
+        self.arn, self.report = arn, report
+        self.members: dict[tuple[str, int], Member] = {}
+        self.check = HealthCheck()
+        self.delay, self.least_outstanding, self.in_use = 300.0, False, False
+        self._candidates: list[Member] = []
+        self._turn = 0
+
+    def configure(self, health_check: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
+        check = HealthCheck.of(health_check)
+        self.delay = float(attributes.get("deregistration_delay.timeout_seconds", 300))
+        self.least_outstanding = attributes.get("load_balancing.algorithm.type") == "least_outstanding_requests"
+        if check != self.check:
+            self.check = check
+            for member in self._serving():
+                member.stop_checking()
+                self._begin(member)
+
+    def register(self, target: Target) -> None:
+        """A target that is draining comes back; one that is there stays as it is."""
+        key = (target.id, target.port)
+        old = self.members.get(key)
+        if old is not None and old.state != "draining":
+            return
+        if old is not None:
+            old.close_connections(also_busy=False)
+        member = self.members[key] = Member(self, target)
+        self._begin(member)
+        self.refresh()
+
+    def deregister(self, key: tuple[str, int]) -> None:
+        """No new request from now on; what is in flight has until the end of the delay (C.4)."""
+        member = self.members.get(key)
+        if member is None or member.state == "draining":
+            return
+        member.stop_checking()
+        member.become(DRAINING)
+        member.close_connections(also_busy=False)
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, self._drained, key, member)
+        else:
+            self._drained(key, member)
+
+    def _drained(self, key: tuple[str, int], member: Member) -> None:
+        if self.members.get(key) is member:
+            del self.members[key]
+            self.refresh()
+        member.close_connections(also_busy=True)
+        member.become(GONE)
+
+    def use(self, in_use: bool) -> None:
+        """Some listener began or ceased to forward here: checks begin, or end."""
+        if in_use != self.in_use:
+            self.in_use = in_use
+            for member in self._serving():
+                member.stop_checking()
+                self._begin(member)
+
+    def _begin(self, member: Member) -> None:
+        member.passed = member.failed = 0
+        if not self.in_use:
+            member.become(NOT_IN_USE)
+        elif not self.check.enabled:
+            member.become(DISABLED)
+        else:
+            member.become(INITIAL)
+            member.checking = asyncio.ensure_future(watch(self.check, member.target, member.checked))
+
+    def _serving(self) -> list[Member]:
+        return [member for member in self.members.values() if member.state != "draining"]
+
+    def refresh(self) -> None:
+        """Who may be chosen: the healthy, or everybody registered where nobody is (fail-open, C.3)."""
+        serving = self._serving()
+        self._candidates = [one for one in serving if one.state in ("healthy", "unavailable")] or serving
+
+    def take(self) -> Member | None:
+        """Choose a target and count the request, in one step; None where nobody is registered."""
+        candidates = self._candidates
+        if not candidates:
+            return None
+        self._turn += 1
+        if self.least_outstanding:
+            order = candidates[self._turn % len(candidates) :] + candidates[: self._turn % len(candidates)]
+            chosen = min(order, key=lambda member: member.in_flight)
+        else:
+            chosen = candidates[self._turn % len(candidates)]
+        chosen.in_flight += 1
+        return chosen
+
+    def close(self) -> None:
+        for member in self.members.values():
+            member.stop_checking()
+            member.close_connections(also_busy=True)

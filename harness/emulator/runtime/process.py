@@ -1,0 +1,221 @@
+"""The process runtime: an image of the local store runs as a process of its own, in its own process group.
+
+What was started is found again after a crash in two ways: a ledger line (pid and start time) and a marker in the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+from harness import images
+from harness.clock import Clock, Wall
+from harness.emulator.runtime.base import CannotPull, CannotStart, ContainerSpec, Exit
+
+MARKER = "REHEARSAL_TASK_OF"  # in the environment of everything started from a state directory
+PORTS = range(20000, 30000)  # below the ephemeral range, so that no outgoing connection takes one
+LOG_SHOWN = 64 * 1024
+MEMORY_LOOK = 0.5
+SIGKILLED = 128 + signal.SIGKILL
+
+
+class ProcessRuntime:
+    name = "process"
+
+    def __init__(self, home: Path, clock: Clock | None = None) -> None:
+        self.home, self._clock = home.resolve(), clock or Wall()
+        self._ports = _free_ports()
+        self._containers: set[ProcessContainer] = set()
+
+    async def prepare(self) -> None:
+        for folder in ("ledger", "logs"):
+            (self.home / folder).mkdir(parents=True, exist_ok=True)
+
+    async def pull(self, image: str) -> None:
+        self._manifest(image)
+
+    def _manifest(self, image: str) -> images.Manifest:
+        """The image, or CannotPull with the texts of D.2."""
+        manifest = images.find_process_image(self.home, image)
+        if manifest is None:
+            raise CannotPull(
+                "CannotPullContainerError: pull image manifest has been retried 7 time(s): "
+                f"failed to resolve ref {image}: {image}: not found"
+            )
+        if manifest.architecture != images.architecture_of_this_machine():
+            platform = f"linux/{images.architecture_of_this_machine()}"
+            raise CannotPull(
+                "CannotPullContainerError: pull image manifest has been retried 7 time(s): "
+                f"image Manifest does not contain descriptor matching platform '{platform}'."
+            )
+        return manifest
+
+    async def start(self, spec: ContainerSpec) -> ProcessContainer:
+        manifest = self._manifest(spec.image)
+        port = next(self._ports)
+        closed = {other: next(self._ports) for other in spec.ports if other != manifest.port}
+        log = self.home / "logs" / f"{spec.task_id}-{spec.name}.log"
+        try:
+            with log.open("ab") as output:
+                process = await asyncio.create_subprocess_exec(
+                    *(spec.command or manifest.argv),
+                    cwd=manifest.workdir,
+                    env=self._environment(manifest, spec, port),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise CannotStart(f"CannotStartContainerError: {error}") from error
+        addresses = {other: ("127.0.0.1", port if other == manifest.port else closed[other]) for other in spec.ports}
+        container = ProcessContainer(
+            process, spec, addresses, log, self.home / "ledger" / f"{process.pid}.json", self._clock
+        )
+        self._containers.add(container)
+        container.ended.add_done_callback(lambda _: self._containers.discard(container))
+        return container
+
+    def _environment(self, manifest: images.Manifest, spec: ContainerSpec, port: int) -> dict[str, str]:
+        """The image's and the task's variables, and nothing of the emulator's own."""
+        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+        ours = {"HOST": "127.0.0.1", "PORT": str(port), MARKER: str(self.home), "PYTHONUNBUFFERED": "1"}
+        return {**inherited, **manifest.environment, **spec.environment, **ours}
+
+    async def close(self) -> None:
+        """Kill what still runs, and wait until it is gone."""
+        containers = list(self._containers)
+        for container in containers:
+            container.kill()
+        await asyncio.gather(*(container.wait() for container in containers))
+
+
+class ProcessContainer:
+    """One process group. `ended` is settled with its Exit."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        spec: ContainerSpec,
+        addresses: Mapping[int, tuple[str, int]],
+        log: Path,
+        ledger: Path,
+        clock: Clock,
+    ) -> None:
+        self._process, self._spec, self._log, self._ledger, self._clock = process, spec, log, ledger, clock
+        self.addresses = addresses
+        self._reason = ""
+        self._ledger.write_text(
+            json.dumps({"pid": process.pid, "started": _start_time(process.pid), "task": spec.task_id})
+        )
+        self.ended: asyncio.Task[Exit] = asyncio.create_task(self._watch())
+
+    async def wait(self) -> Exit:
+        return await asyncio.shield(self.ended)
+
+    async def stop(self) -> Exit:
+        if not self.ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            timer = asyncio.ensure_future(self._clock.sleep(self._spec.stop_timeout))
+            await asyncio.wait({self.ended, timer}, return_when=asyncio.FIRST_COMPLETED)
+            timer.cancel()
+            if not self.ended.done():
+                self.kill()
+        return await self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL for the whole group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def logs(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_SHOWN))
+            return log.read().decode(errors="replace")
+
+    async def _watch(self) -> Exit:
+        limit = asyncio.ensure_future(self._watch_memory())
+        code = await self._process.wait()
+        limit.cancel()
+        self.kill()  # what the first process left of its group
+        self._ledger.unlink(missing_ok=True)
+        return Exit(code if code >= 0 else 128 - code, self._reason)
+
+    async def _watch_memory(self) -> None:
+        """Nothing but a container has a hard limit: look at the group's memory, and kill it when it is over."""
+        while self._spec.memory_mib is not None:
+            await self._clock.sleep(MEMORY_LOOK)
+            if group_memory(self._process.pid) > self._spec.memory_mib * 1024 * 1024:
+                self._reason = "OutOfMemoryError: Container killed due to memory usage"
+                self.kill()
+                return
+
+
+def group_memory(pid: int) -> int:
+    """Bytes that a process and its descendants hold for themselves."""
+    total = 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+    return total
+
+
+def _start_time(pid: int) -> float:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _free_ports() -> Iterator[int]:
+    """Ports of the range that nothing listens on now; each emulator begins somewhere else."""
+    start = os.getpid() * 37 % len(PORTS)
+    for offset in itertools.count(start):
+        port = PORTS[offset % len(PORTS)]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        yield port
+
+
+def sweep(home: Path) -> list[str]:
+    """Kill what a crashed emulator of `home` left running: by ledger (pid and start time) and by the environment marker."""
+    home, removed = home.resolve(), []
+    for process in _left_behind(home):
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            name = " ".join(process.cmdline())[:80]
+            os.killpg(os.getpgid(process.pid), signal.SIGKILL)
+            removed.append(f"process {process.pid}: {name}")
+    for line in (home / "ledger").glob("*.json"):
+        line.unlink(missing_ok=True)
+    return removed
+
+
+def _left_behind(home: Path) -> Iterator[psutil.Process]:
+    known = {}
+    for line in (home / "ledger").glob("*.json"):
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line.read_text())
+            known[entry["pid"]] = entry["started"]
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            listed = known.get(process.pid) == process.create_time()
+            if listed or process.environ().get(MARKER) == str(home):
+                yield process

@@ -1,0 +1,380 @@
+"""AWS wire protocols, server side, from botocore's service models: JSON 1.0/1.1, query (form in, XML out), and REST-JSON.
+
+The codec is chosen from the request, never from the model's `protocol`: botocore sends CloudWatch as JSON where other clients send
+the query form. `decode` finds operation and parameters, `encode` and `encode_error` render in the protocol the caller speaks.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal, cast
+from urllib.parse import parse_qsl, unquote
+from xml.sax.saxutils import escape
+
+import botocore.session
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
+from botocore.utils import parse_timestamp
+from botocore.validate import ParamValidator
+
+from harness.emulator.cloud import AwsError
+
+Protocol = Literal["json", "query", "rest-json"]
+_VALIDATOR = ParamValidator()
+
+
+@cache
+def service_model(service: str) -> ServiceModel:
+    """botocore's model of a service; raises botocore's UnknownServiceError."""
+    model: ServiceModel = botocore.session.get_session().get_service_model(service)
+    return model
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """An HTTP request as the front received it. Header names are lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WireAnswer:
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How one caller speaks to one service. `operation` is None until it is known (an error may come before)."""
+
+    service: str
+    protocol: Protocol
+    json_version: str = "1.1"
+    operation: OperationModel | None = None
+
+    @property
+    def model(self) -> ServiceModel:
+        return service_model(self.service)
+
+
+# ---- request to parameters
+
+
+def from_json(shape: Shape, value: Any) -> Any:
+    match shape:
+        case StructureShape():
+            names = {member.serialization.get("name", key): (key, member) for key, member in shape.members.items()}
+            known = ((names[key], item) for key, item in value.items() if key in names and item is not None)
+            return {key: from_json(member, item) for (key, member), item in known}
+        case ListShape():
+            return [from_json(shape.member, item) for item in value]
+        case MapShape():
+            return {key: from_json(shape.value, item) for key, item in value.items()}
+    return _scalar(shape, value)
+
+
+def from_query(shape: Shape, form: Mapping[str, str], prefix: str = "") -> Any:
+    """The value at `prefix` of a query form; None where nothing is there."""
+    match shape:
+        case StructureShape():
+            dot = f"{prefix}." if prefix else ""
+            found = {
+                key: from_query(member, form, dot + member.serialization.get("name", key))
+                for key, member in shape.members.items()
+            }
+            given = {key: value for key, value in found.items() if value is not None}
+            return given if given or not prefix or prefix in form else None
+        case ListShape():
+            flat = shape.serialization.get("flattened")
+            base = prefix if flat else f"{prefix}.{shape.member.serialization.get('name', 'member')}"
+            items = _numbered(lambda number: from_query(shape.member, form, f"{base}.{number}"))
+            return items or ([] if prefix in form else None)
+        case MapShape():
+            base = prefix if shape.serialization.get("flattened") else f"{prefix}.entry"
+            key_name, value_name = (
+                shape.key.serialization.get("name", "key"),
+                shape.value.serialization.get("name", "value"),
+            )
+            keys = _numbered(lambda number: form.get(f"{base}.{number}.{key_name}"))
+            return {
+                key: from_query(shape.value, form, f"{base}.{number}.{value_name}")
+                for number, key in enumerate(keys, 1)
+            } or None
+    return None if (raw := form.get(prefix)) is None else _scalar(shape, raw)
+
+
+def _numbered(get: Any) -> list[Any]:
+    items: list[Any] = []
+    while (item := get(len(items) + 1)) is not None:
+        items.append(item)
+    return items
+
+
+def _scalar(shape: Shape, value: Any) -> Any:
+    match shape.type_name:
+        case "timestamp":
+            return parse_timestamp(value)
+        case "blob":
+            return base64.b64decode(value)
+        case "integer" | "long" if isinstance(value, str):
+            return int(value)
+        case "float" | "double" if isinstance(value, str):
+            return float(value)
+        case "boolean" if isinstance(value, str):
+            return value.lower() == "true"
+    return value
+
+
+# ---- answer to text
+
+
+def to_json(shape: Shape, value: Any) -> Any:
+    match shape:
+        case StructureShape():
+            return {
+                member.serialization.get("name", key): to_json(member, value[key])
+                for key, member in shape.members.items()
+                if value.get(key) is not None
+            }
+        case ListShape():
+            return [to_json(shape.member, item) for item in value]
+        case MapShape():
+            return {key: to_json(shape.value, item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return round(value.timestamp(), 3)
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def to_xml(shape: Shape, value: Any, tag: str) -> str:
+    match shape:
+        case StructureShape():
+            members = (
+                to_xml(member, value[key], member.serialization.get("name", key))
+                for key, member in shape.members.items()
+                if value.get(key) is not None
+            )
+            return f"<{tag}>{''.join(members)}</{tag}>"
+        case ListShape():
+            if shape.serialization.get("flattened"):
+                return "".join(to_xml(shape.member, item, tag) for item in value)
+            name = shape.member.serialization.get("name", "member")
+            return f"<{tag}>{''.join(to_xml(shape.member, item, name) for item in value)}</{tag}>"
+        case MapShape():
+            key_name, value_name = (
+                shape.key.serialization.get("name", "key"),
+                shape.value.serialization.get("name", "value"),
+            )
+            entries = (
+                f"<entry>{to_xml(shape.key, key, key_name)}{to_xml(shape.value, item, value_name)}</entry>"
+                for key, item in value.items()
+            )
+            return f"<{tag}>{''.join(entries)}</{tag}>"
+    return f"<{tag}>{escape(_text(value))}</{tag}>"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+# ---- which service, which operation
+
+
+def operation_of(codec: Codec, name: str) -> OperationModel:
+    if name not in codec.model.operation_names:
+        raise AwsError(
+            "InvalidAction" if codec.protocol == "query" else "UnknownOperationException",
+            f"{name} is not an operation of {codec.service}",
+            400 if codec.protocol == "query" else 404,
+        )
+    return cast(OperationModel, codec.model.operation_model(name))
+
+
+def decode(codec: Codec, request: WireRequest) -> tuple[Codec, dict[str, Any]]:
+    """The codec with its operation, and validated parameters. Raises AwsError; what is no JSON or no form is a client's error."""
+    try:
+        name, parameters = _READ[codec.protocol](codec, request)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise AwsError("SerializationException", f"The request could not be read: {error}", 400) from error
+    operation = operation_of(codec, name)
+    found = Codec(codec.service, codec.protocol, codec.json_version, operation)
+    try:
+        given = parameters(operation)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise AwsError("SerializationException", f"{name}: the request could not be read: {error}", 400) from error
+    if operation.input_shape is not None:
+        report = _VALIDATOR.validate(given, operation.input_shape)
+        if report.has_errors():
+            raise AwsError(_invalid(found), report.generate_report())
+    return found, given
+
+
+def _read_json(codec: Codec, request: WireRequest) -> Any:
+    document = json.loads(request.body or b"{}")
+    name = request.headers["x-amz-target"].partition(".")[2]
+    return name, lambda operation: from_json(operation.input_shape, document) if operation.input_shape else {}
+
+
+def _read_query(codec: Codec, request: WireRequest) -> Any:
+    form = dict(parse_qsl(request.body.decode(), keep_blank_values=True)) or dict(request.query)
+    return form.get(
+        "Action", ""
+    ), lambda operation: from_query(operation.input_shape, form) if operation.input_shape else {}
+
+
+def _read_rest(codec: Codec, request: WireRequest) -> Any:
+    name, labels = match_rest(codec.service, request.method, request.path)
+    return name, lambda operation: _rest_parameters(operation, labels, request)
+
+
+_READ = {"json": _read_json, "query": _read_query, "rest-json": _read_rest}
+
+
+@cache
+def _rest_routes(service: str) -> list[tuple[str, re.Pattern[str], str]]:
+    """(method, path pattern, operation), the most specific first."""
+    routes = []
+    for name in service_model(service).operation_names:
+        http = service_model(service).operation_model(name).http
+        path = http["requestUri"].partition("?")[0].rstrip("/") or "/"
+        pattern = re.sub(r"\\\{(\w+)(\\\+)?\\\}", lambda m: f"(?P<{m[1]}>{'.+' if m[2] else '[^/]+'})", re.escape(path))
+        routes.append((http["method"], re.compile(pattern + "/?"), name))
+    return sorted(routes, key=lambda route: -len(route[1].pattern))
+
+
+def match_rest(service: str, method: str, path: str) -> tuple[str, dict[str, str]]:
+    """(operation, path labels). Raises AwsError where no operation has this path."""
+    for verb, pattern, name in _rest_routes(service):
+        if verb == method and (found := pattern.fullmatch(path)):
+            return name, {key: unquote(value) for key, value in found.groupdict().items()}
+    raise AwsError("UnknownOperationException", f"{method} {path} is no operation of {service}", 404)
+
+
+def _rest_parameters(operation: OperationModel, labels: Mapping[str, str], request: WireRequest) -> dict[str, Any]:
+    shape = operation.input_shape
+    if shape is None:
+        return {}
+    given: dict[str, Any] = {}
+    payload = shape.serialization.get("payload")
+    for key, member in shape.members.items():
+        name = member.serialization.get("name", key)
+        raw: Any = None
+        match member.serialization.get("location"):
+            case "uri":
+                raw = labels.get(name)
+            case "querystring":
+                raw = request.query.get(name)
+            case "header":
+                raw = request.headers.get(name.lower())
+            case None if key == payload and member.type_name == "blob":
+                given[key] = request.body
+        if raw is not None:
+            given[key] = _scalar(member, raw) if not isinstance(member, ListShape) else raw.split(",")
+    if request.body and not (payload and shape.members[payload].type_name == "blob"):
+        target = shape.members[payload] if payload else shape
+        document = from_json(target, json.loads(request.body))
+        given.update({payload: document} if payload else document)
+    return given
+
+
+def _invalid(codec: Codec) -> str:
+    """The service's own name for a parameter that is wrong."""
+    if codec.protocol == "query":
+        return "ValidationError"
+    names = {shape.name for shape in codec.model.error_shapes}
+    return next(
+        (name for name in ("InvalidParameterException", "InvalidParameterValueException") if name in names),
+        "ValidationException",
+    )
+
+
+# ---- answers
+
+
+def encode(codec: Codec, result: Mapping[str, Any]) -> WireAnswer:
+    """The answer of an operation that succeeded."""
+    operation, request_id = codec.operation, str(uuid.uuid4())
+    assert operation is not None
+    shape = operation.output_shape
+    headers = {"x-amzn-RequestId": request_id}
+    match codec.protocol:
+        case "query":
+            inner = (
+                to_xml(shape, result, shape.serialization.get("resultWrapper", f"{operation.name}Result"))
+                if shape
+                else ""
+            )
+            body = (
+                f'<{operation.name}Response xmlns="{codec.model.metadata["xmlNamespace"]}">{inner}'
+                f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation.name}Response>"
+            )
+            return WireAnswer(200, "text/xml", body.encode(), headers)
+        case "json":
+            text = json.dumps(to_json(shape, result)) if shape else "{}"
+            return WireAnswer(200, f"application/x-amz-json-{codec.json_version}", text.encode(), headers)
+    return _encode_rest(operation, result, headers)
+
+
+def _encode_rest(operation: OperationModel, result: Mapping[str, Any], headers: dict[str, str]) -> WireAnswer:
+    shape = operation.output_shape
+    status = int(operation.http.get("responseCode", 200))
+    if shape is None:
+        return WireAnswer(status, "application/json", b"", headers)
+    body_members: dict[str, Any] = {}
+    for key, member in shape.members.items():
+        if (value := result.get(key)) is None:
+            continue
+        match member.serialization.get("location"):
+            case "header":
+                headers[member.serialization.get("name", key)] = _text(value)
+            case "statusCode":
+                status = int(value)
+            case _:
+                body_members[key] = value
+    payload = shape.serialization.get("payload")
+    if payload and shape.members[payload].type_name == "blob":
+        return WireAnswer(status, "application/octet-stream", body_members.get(payload, b""), headers)
+    document = (
+        to_json(shape.members[payload], body_members.get(payload, {})) if payload else to_json(shape, body_members)
+    )
+    return WireAnswer(status, "application/json", json.dumps(document).encode(), headers)
+
+
+def encode_error(codec: Codec, error: AwsError) -> WireAnswer:
+    """An error in the shape that the caller's SDK reads; the status is the model's where the error names none."""
+    status, request_id = error.status or _status(codec, error.code), str(uuid.uuid4())
+    headers = {"x-amzn-RequestId": request_id}
+    if codec.protocol == "query":
+        fault = "Receiver" if status >= 500 else "Sender"
+        body = (
+            f'<ErrorResponse xmlns="{codec.model.metadata["xmlNamespace"]}"><Error><Type>{fault}</Type><Code>{escape(error.code)}</Code>'
+            f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+        return WireAnswer(status, "text/xml", body.encode(), headers)
+    headers["x-amzn-ErrorType"] = error.code
+    document = json.dumps({"__type": error.code, "message": error.message, "Message": error.message})
+    kind = "application/json" if codec.protocol == "rest-json" else f"application/x-amz-json-{codec.json_version}"
+    return WireAnswer(status, kind, document.encode(), headers)
+
+
+def _status(codec: Codec, code: str) -> int:
+    for shape in codec.model.error_shapes:
+        meta = shape.metadata
+        if code in (shape.name, meta.get("error", {}).get("code")):
+            return int(meta.get("error", {}).get("httpStatusCode") or (500 if meta.get("fault") else 400))
+    return 400

@@ -1,0 +1,67 @@
+"""gunicorn: one process of threads, so that a slow answer never holds up a health check."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+_kind = os.environ.get("FAULT_KIND", "")
+_after = float(os.environ.get("FAULT_AFTER", "0"))
+
+bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"
+worker_class = "gthread"
+workers = 1
+threads = 32
+keepalive = 75  # longer than the load balancer's idle timeout of 60 s, so that it is never the app that closes first
+graceful_timeout = 20  # below ECS's stopTimeout of 30 s: in-flight requests finish before the SIGKILL
+timeout = 120
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+control_socket_disable = True
+
+
+def on_starting(server: object) -> None:
+    """Faults of the start: they come before the port is open."""
+    if _kind == "slow_start":
+        time.sleep(float(os.environ.get("FAULT_SECONDS", "10")))
+
+
+def when_ready(server: object) -> None:
+    """Faults of the whole process, `FAULT_AFTER` seconds after the start."""
+    if _kind == "crash":
+        _later(lambda: _die(1))
+    if _kind == "oom":
+        _later(_eat_memory)
+    if _kind == "ignore_sigterm":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if _kind == "exit_on_sigterm":
+        signal.signal(signal.SIGTERM, lambda *_: _die(0))
+
+
+def _later(action: object) -> None:
+    timer = threading.Timer(_after, action)  # type: ignore[arg-type]
+    timer.daemon = True
+    timer.start()
+
+
+def _die(code: int) -> None:
+    """At once, in-flight requests or not: the whole process group."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.stdout.flush()
+    for child in _children():
+        os.kill(child, signal.SIGKILL)
+    os._exit(code)
+
+
+def _children() -> list[int]:
+    with open(f"/proc/self/task/{os.getpid()}/children") as children:
+        return [int(pid) for pid in children.read().split()]
+
+
+def _eat_memory() -> None:
+    held = []
+    while True:
+        held.append(bytearray(16 * 1024 * 1024))
+        time.sleep(0.02)
