@@ -1,0 +1,140 @@
+"""Load balancers. One is active at once; what it costs in time on AWS is nobody's to learn from."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from harness import clock
+from harness.emulator.cloud import Answer, AwsError, Caller, Request
+from harness.emulator.services.elbv2_base import Base, attributes_of, page, pairs_of, tags_of
+from harness.emulator.services.elbv2_state import LOAD_BALANCER_ATTRIBUTES, LoadBalancer, new_id
+
+NAME = re.compile(r"(?!internal-)(?!-)[A-Za-z0-9-]{1,32}(?<!-)")
+
+
+class Balancers(Base):
+    async def create_load_balancer(self, caller: Caller, request: Request) -> Answer:
+        """Raises DuplicateLoadBalancerName when settings differ; with the same ones it answers the existing one (as on AWS)."""
+        state, name = self.states[caller], request["Name"]
+        if not NAME.fullmatch(name):
+            raise AwsError(
+                "ValidationError", f"The load balancer name '{name}' must be 1-32 letters, digits and inner hyphens"
+            )
+        kind = request.get("Type", "application")
+        if kind != "application":
+            raise AwsError("NotImplemented", f"elbv2: load balancers of type {kind} are not emulated by rehearse", 501)
+        subnets = [*request.get("Subnets", []), *(one["SubnetId"] for one in request.get("SubnetMappings", []))]
+        vpc, zones = await self._zones(caller, subnets)
+        old = next((one for one in state.load_balancers.values() if one.name == name), None)
+        if old is not None:
+            if {zone["SubnetId"] for zone in old.zones} != set(subnets):
+                raise AwsError(
+                    "DuplicateLoadBalancerName",
+                    f"A load balancer with the same name '{name}' exists, but with different settings",
+                )
+            return {"LoadBalancers": [render(old)]}
+        arn = caller.arn("elasticloadbalancing", f"loadbalancer/app/{name}/{new_id()}")
+        scheme = request.get("Scheme", "internet-facing")
+        balancer = LoadBalancer(
+            arn, name, scheme, kind, vpc, zones, request.get("SecurityGroups", []), self.cloud.clock.now()
+        )
+        balancer.ip_address_type = request.get("IpAddressType", "ipv4")
+        balancer.tags = tags_of(request.get("Tags", []))
+        state.load_balancers[arn] = balancer
+        return {"LoadBalancers": [render(balancer)]}
+
+    async def _zones(self, caller: Caller, subnets: list[str]) -> tuple[str, list[dict[str, str]]]:
+        """(VPC, zones of the subnets), as EC2 knows them; ALB wants two zones."""
+        if len(subnets) < 2:
+            raise AwsError(
+                "ValidationError", "At least two subnets in two different Availability Zones must be specified"
+            )
+        try:
+            answer = await self.cloud.call(caller, "ec2", "DescribeSubnets", SubnetIds=subnets)
+        except AwsError as error:
+            raise AwsError("SubnetNotFound", f"The subnet ID '{', '.join(subnets)}' is not valid: {error}") from error
+        found = answer["Subnets"]
+        zones = [{"ZoneName": one["AvailabilityZone"], "SubnetId": one["SubnetId"]} for one in found]
+        if len({zone["ZoneName"] for zone in zones}) < 2:
+            raise AwsError(
+                "ValidationError", "At least two subnets in two different Availability Zones must be specified"
+            )
+        return str(found[0]["VpcId"]), zones
+
+    def describe_load_balancers(self, caller: Caller, request: Request) -> Answer:
+        state = self.states[caller]
+        if arns := request.get("LoadBalancerArns"):
+            found = [state.load_balancer(arn) for arn in arns]
+        else:
+            names = request.get("Names")
+            found = [one for one in state.load_balancers.values() if not names or one.name in names]
+            if names and (missing := set(names) - {one.name for one in found}):
+                raise AwsError("LoadBalancerNotFound", f"Load balancers '[{', '.join(sorted(missing))}]' not found")
+        return page([render(one) for one in found], request, "LoadBalancers")
+
+    async def delete_load_balancer(self, caller: Caller, request: Request) -> Answer:
+        """With its listeners; deleting what is not there succeeds."""
+        state, arn = self.states[caller], request["LoadBalancerArn"]
+        balancer = state.load_balancers.get(arn)
+        if balancer is None:
+            return {}
+        if balancer.attributes["deletion_protection.enabled"] == "true":
+            raise AwsError(
+                "OperationNotPermitted",
+                f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled",
+            )
+        for listener in state.listeners_of(arn):
+            await self.cloud.plane.delete_listener(listener.arn)
+            del state.listeners[listener.arn]
+        del state.load_balancers[arn]
+        self.cloud.changed.ring()
+        return {}
+
+    def describe_load_balancer_attributes(self, caller: Caller, request: Request) -> Answer:
+        return {"Attributes": pairs_of(self.states[caller].load_balancer(request["LoadBalancerArn"]).attributes)}
+
+    async def modify_load_balancer_attributes(self, caller: Caller, request: Request) -> Answer:
+        state = self.states[caller]
+        balancer = state.load_balancer(request["LoadBalancerArn"])
+        balancer.attributes |= attributes_of(request["Attributes"], LOAD_BALANCER_ATTRIBUTES)
+        for listener in state.listeners_of(balancer.arn):
+            await self.put_listener(state, listener)
+        return {"Attributes": pairs_of(balancer.attributes)}
+
+    async def set_subnets(self, caller: Caller, request: Request) -> Answer:
+        balancer = self.states[caller].load_balancer(request["LoadBalancerArn"])
+        subnets = [*request.get("Subnets", []), *(one["SubnetId"] for one in request.get("SubnetMappings", []))]
+        _, balancer.zones = await self._zones(caller, subnets)
+        return {"AvailabilityZones": zones_of(balancer), "IpAddressType": balancer.ip_address_type}
+
+    def set_security_groups(self, caller: Caller, request: Request) -> Answer:
+        balancer = self.states[caller].load_balancer(request["LoadBalancerArn"])
+        balancer.security_groups = request["SecurityGroups"]
+        return {"SecurityGroupIds": balancer.security_groups}
+
+    def set_ip_address_type(self, caller: Caller, request: Request) -> Answer:
+        balancer = self.states[caller].load_balancer(request["LoadBalancerArn"])
+        balancer.ip_address_type = request["IpAddressType"]
+        return {"IpAddressType": balancer.ip_address_type}
+
+
+def zones_of(balancer: LoadBalancer) -> list[dict[str, Any]]:
+    return [{**zone, "LoadBalancerAddresses": []} for zone in balancer.zones]
+
+
+def render(balancer: LoadBalancer) -> dict[str, Any]:
+    return {
+        "LoadBalancerArn": balancer.arn,
+        "DNSName": balancer.dns_name,
+        "CanonicalHostedZoneId": "Z35SXDOTRQ7X7K",
+        "CreatedTime": clock.utc(balancer.created),
+        "LoadBalancerName": balancer.name,
+        "Scheme": balancer.scheme,
+        "VpcId": balancer.vpc,
+        "State": {"Code": "active"},
+        "Type": balancer.kind,
+        "AvailabilityZones": zones_of(balancer),
+        "SecurityGroups": balancer.security_groups,
+        "IpAddressType": balancer.ip_address_type,
+    }

@@ -1,0 +1,200 @@
+"""What ELBv2 remembers in one region: load balancers, listeners with their rules, target groups with their targets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.emulator.cloud import AwsError
+
+Action = dict[str, Any]
+LOAD_BALANCER_ATTRIBUTES = {
+    "access_logs.s3.enabled": "false",
+    "access_logs.s3.bucket": "",
+    "access_logs.s3.prefix": "",
+    "client_keep_alive.seconds": "3600",
+    "connection_logs.s3.enabled": "false",
+    "connection_logs.s3.bucket": "",
+    "connection_logs.s3.prefix": "",
+    "deletion_protection.enabled": "false",
+    "idle_timeout.timeout_seconds": "60",
+    "load_balancing.cross_zone.enabled": "true",
+    "routing.http.desync_mitigation_mode": "defensive",
+    "routing.http.drop_invalid_header_fields.enabled": "false",
+    "routing.http.preserve_host_header.enabled": "false",
+    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "false",
+    "routing.http.xff_client_port.enabled": "false",
+    "routing.http.xff_header_processing.mode": "append",
+    "routing.http2.enabled": "true",
+    "waf.fail_open.enabled": "false",
+    "zonal_shift.config.enabled": "false",
+}
+TARGET_GROUP_ATTRIBUTES = {
+    "deregistration_delay.timeout_seconds": "300",
+    "load_balancing.algorithm.type": "round_robin",
+    "load_balancing.algorithm.anomaly_mitigation": "off",
+    "load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
+    "slow_start.duration_seconds": "0",
+    "stickiness.enabled": "false",
+    "stickiness.type": "lb_cookie",
+    "stickiness.app_cookie.cookie_name": "",
+    "stickiness.app_cookie.duration_seconds": "86400",
+    "stickiness.lb_cookie.duration_seconds": "86400",
+    "target_group_health.dns_failover.minimum_healthy_targets.count": "1",
+    "target_group_health.dns_failover.minimum_healthy_targets.percentage": "off",
+    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count": "1",
+    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": "off",
+}
+
+
+def new_id() -> str:
+    """Sixteen hexadecimal digits, as ELB ends its ARNs."""
+    return secrets.token_hex(8)
+
+
+@dataclass
+class TargetHealth:
+    """A registered target as the data plane last reported it (C.3)."""
+
+    id: str
+    port: int
+    zone: str
+    state: str = "initial"
+    reason: str = "Elb.RegistrationInProgress"
+    description: str = "Target registration is in progress"
+
+
+@dataclass
+class TargetGroup:
+    """`settings` are the members of CreateTargetGroup, health check included, with the defaults filled in."""
+
+    arn: str
+    name: str
+    settings: dict[str, Any]
+    attributes: dict[str, str] = field(default_factory=lambda: dict(TARGET_GROUP_ATTRIBUTES))
+    tags: dict[str, str] = field(default_factory=dict)
+    targets: dict[tuple[str, int], TargetHealth] = field(default_factory=dict)
+
+
+@dataclass
+class Rule:
+    arn: str
+    priority: str  # "1" to "50000", or "default"
+    conditions: list[dict[str, Any]]
+    actions: list[Action]
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_default(self) -> bool:
+        return self.priority == "default"
+
+
+@dataclass
+class Listener:
+    """`bound` is the port of 127.0.0.1 where the data plane really listens. The default rule is the last of `rules`."""
+
+    arn: str
+    load_balancer: str  # ARN
+    protocol: str
+    port: int
+    rules: list[Rule]
+    attributes: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    bound: int = 0
+
+    @property
+    def default(self) -> Rule:
+        return next(rule for rule in self.rules if rule.is_default)
+
+
+@dataclass
+class LoadBalancer:
+    arn: str
+    name: str
+    scheme: str
+    kind: str
+    vpc: str
+    zones: list[dict[str, str]]
+    security_groups: list[str]
+    created: float
+    ip_address_type: str = "ipv4"
+    attributes: dict[str, str] = field(default_factory=lambda: dict(LOAD_BALANCER_ATTRIBUTES))
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """`app/<name>/<id>`: the LoadBalancer dimension of its metrics."""
+        return self.arn.split(":loadbalancer/")[1]
+
+    @property
+    def dns_name(self) -> str:
+        return f"{self.name}-{self.arn.rsplit('/', 1)[1]}.elb.localhost"
+
+
+@dataclass
+class Elbv2State:
+    load_balancers: dict[str, LoadBalancer] = field(default_factory=dict)
+    listeners: dict[str, Listener] = field(default_factory=dict)
+    target_groups: dict[str, TargetGroup] = field(default_factory=dict)
+
+    # ---- looking up; each raises ELB's own error
+
+    def load_balancer(self, arn: str) -> LoadBalancer:
+        if (found := self.load_balancers.get(arn)) is None:
+            raise AwsError("LoadBalancerNotFound", f"Load balancer '{arn}' not found")
+        return found
+
+    def listener(self, arn: str) -> Listener:
+        if (found := self.listeners.get(arn)) is None:
+            raise AwsError("ListenerNotFound", f"Listener '{arn}' not found")
+        return found
+
+    def target_group(self, arn: str) -> TargetGroup:
+        if (found := self.target_groups.get(arn)) is None:
+            raise AwsError("TargetGroupNotFound", f"Target group '{arn}' not found")
+        return found
+
+    def rule(self, arn: str) -> tuple[Listener, Rule]:
+        for listener in self.listeners.values():
+            for rule in listener.rules:
+                if rule.arn == arn:
+                    return listener, rule
+        raise AwsError("RuleNotFound", f"Rule '{arn}' not found")
+
+    def listeners_of(self, load_balancer: str) -> list[Listener]:
+        return [listener for listener in self.listeners.values() if listener.load_balancer == load_balancer]
+
+    def users_of(self, target_group: str) -> Iterator[Listener]:
+        """Listeners with a rule that forwards to a group, weight 0 included."""
+        for listener in self.listeners.values():
+            if any(target_group in targets_of(rule.actions) for rule in listener.rules):
+                yield listener
+
+    def load_balancers_of(self, target_group: str) -> list[str]:
+        return list(dict.fromkeys(listener.load_balancer for listener in self.users_of(target_group)))
+
+    def tagged(self, arn: str) -> dict[str, str]:
+        """The tags of any resource."""
+        kind = arn.split(":")[-1].split("/")[0]
+        match kind:
+            case "loadbalancer":
+                return self.load_balancer(arn).tags
+            case "targetgroup":
+                return self.target_group(arn).tags
+            case "listener":
+                return self.listener(arn).tags
+            case "listener-rule":
+                return self.rule(arn)[1].tags
+        raise AwsError("ValidationError", f"'{arn}' is not a valid ARN")
+
+
+def targets_of(actions: list[Action]) -> dict[str, int]:
+    """Target group ARN to weight, over all forward actions."""
+    weights: dict[str, int] = {}
+    for action in actions:
+        if action["Type"] == "forward":
+            for group in action["ForwardConfig"]["TargetGroups"]:
+                weights[group["TargetGroupArn"]] = group.get("Weight", 1)
+    return weights
