@@ -1,163 +1,33 @@
 """Tasks that really run, as processes, without a load balancer: their states, ends, replacements. The load balancer's part is
 in test_ecs_scheduler.py."""
 
-import asyncio
 import itertools
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from ecs_story import RUN, Emulated, told_in
 
-from harness import images
-from harness.clock import Wall
-from harness.emulator.cloud import AwsError, Caller, Cloud
-from harness.emulator.runtime.process import ProcessRuntime
-from harness.emulator.services.ecs import Ecs
-from harness.emulator.settings import Settings
+from harness.emulator.cloud import AwsError
 
-CALLER = Caller()
-NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-a"]}}
-RUN = {"launchType": "FARGATE", "networkConfiguration": NETWORK}
 IMAGES = {  # name -> what its process does
     "sleeper:1": "exec sleep 600",
     "sleeper:2": "exec sleep 601",
     "exits:1": "exit 3",
-    "stubborn:1": "trap '' TERM; while :; do sleep 0.05; done",
+    "stubborn:1": "trap '' TERM; : > $OUT; while :; do sleep 0.05; done",
     "init:1": "sleep 0.2",
     "tells:1": 'env > "$OUT.draft"; mv "$OUT.draft" "$OUT"; exec sleep 600',
 }
 
 
-class Elsewhere:
-    """What other services answer: one subnet, one parameter, one secret."""
-
-    async def __call__(self, caller: Caller, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        if operation == "DescribeSubnets":
-            zone = {"CidrBlock": "10.0.0.0/24", "AvailabilityZone": "us-east-1a", "VpcId": "vpc-1"}
-            return {"Subnets": [{"SubnetId": name, **zone} for name in request["SubnetIds"]]}
-        if operation == "GetParameters":
-            return {"Parameters": [{"Value": "hunter2"}] if request["Names"] == ["/app/password"] else []}
-        if operation == "GetSecretValue":
-            return {"SecretString": json.dumps({"user": "ada"})}
-        raise AwsError("NotImplemented", f"{service}:{operation}")
-
-
-class Emulated:
-    """ECS and the process runtime, and the calls that tests make."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
-
-    async def call(self, operation: str, **request: Any) -> dict[str, Any]:
-        return await self.cloud.call(CALLER, "ecs", operation, **request)
-
-    async def register(self, image: str = "sleeper:1", *others: dict[str, Any], **app: Any) -> str:
-        answer = await self.call(
-            "RegisterTaskDefinition",
-            family=app.pop("family", "app"),
-            networkMode="awsvpc",
-            requiresCompatibilities=["FARGATE"],
-            cpu="256",
-            memory="512",
-            containerDefinitions=[
-                {"name": "app", "image": image, "portMappings": [{"containerPort": 8080}], **app},
-                *others,
-            ],
-        )
-        return str(answer["taskDefinition"]["taskDefinitionArn"])
-
-    async def run(self, definition: str, **request: Any) -> str:
-        answer = await self.call("RunTask", taskDefinition=definition, **RUN, **request)
-        return str(answer["tasks"][0]["taskArn"])
-
-    async def task(self, arn: str) -> dict[str, Any]:
-        return cast(dict[str, Any], (await self.call("DescribeTasks", tasks=[arn]))["tasks"][0])
-
-    async def service(self, name: str = "web") -> dict[str, Any]:
-        return cast(dict[str, Any], (await self.call("DescribeServices", services=[name]))["services"][0])
-
-    async def messages(self) -> list[str]:
-        """Oldest first, ids of tasks and deployments left out."""
-        return [_without_ids(event["message"]) for event in reversed((await self.service())["events"])]
-
-    async def tasks(self, status: str = "RUNNING") -> list[dict[str, Any]]:
-        arns = (await self.call("ListTasks", serviceName="web", desiredStatus=status))["taskArns"]
-        return (await self.call("DescribeTasks", tasks=arns))["tasks"] if arns else []
-
-    async def until(self, met: Callable[[], Awaitable[Any]], within: float = 10.0) -> Any:
-        """What `met` answers, once it is true; says what it was last."""
-        deadline = self.cloud.clock.now() + within
-        while not (answer := await met()):
-            assert self.cloud.clock.now() < deadline, f"still not after {within} s: {answer!r}"
-            await self.cloud.changed.wait(self.cloud.clock, 0.1)
-        return answer
-
-    async def at(self, arn: str, status: str) -> dict[str, Any]:
-        """The task, once it has this status."""
-
-        async def there() -> dict[str, Any] | None:
-            task = await self.task(arn)
-            return task if task["lastStatus"] == status else None
-
-        return cast(dict[str, Any], await self.until(there))
-
-
-def _without_ids(message: str) -> str:
-    words = message.replace("(task ", "(task:").split(" ")
-    words = ["(task)" + word.partition(")")[2] if word.startswith("(task:") else word for word in words]
-    return " ".join(
-        "ecs-svc" + word.partition("/")[2].lstrip("0123456789") if word.startswith("ecs-svc/") else word
-        for word in words
-    )
-
-
-@asynccontextmanager
-async def emulated(home: Path) -> AsyncIterator[Emulated]:
-    for image, script in IMAGES.items():
-        name, tag = images.split(image)
-        folder = home / "images" / name / tag
-        folder.mkdir(parents=True)
-        manifest = {
-            "argv": ["/bin/sh", "-c", script],
-            "workdir": str(home),
-            "environment": {"OUT": str(home / "told")},
-            "architecture": images.architecture_of_this_machine(),
-            "port": 8080,
-        }
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-    runtime = ProcessRuntime(home)
-    await runtime.prepare()
-    cloud = Cloud(
-        clock=Wall(), settings=Settings(), runtime=runtime, plane=cast(Any, None), home=home, fallback=Elsewhere()
-    )
-    cloud.services["ecs"] = Ecs(cloud)
-    try:
-        emulated = Emulated(cloud)
-        await emulated.call("CreateCluster")
-        yield emulated
-    finally:
-        await cloud.close()
-        await runtime.close()
+Story = Callable[[Callable[[Emulated], Awaitable[None]]], None]
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Callable[[Callable[[Emulated], Awaitable[None]]], None]:
+def story(tmp_path: Path) -> Story:
     """Runs one coroutine with an emulator of its own."""
-
-    def run(told: Callable[[Emulated], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            async with emulated(tmp_path) as emulator:
-                await told(emulator)
-
-        asyncio.run(whole())
-
-    return run
-
-
-Story = Callable[[Callable[[Emulated], Awaitable[None]]], None]
+    return lambda told: told_in(tmp_path, IMAGES, told)
 
 
 # ---- one task
@@ -196,10 +66,14 @@ def test_task_goes_through_its_states_and_a_user_stops_it(story: Story):
     story(told)
 
 
-def test_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(story: Story):
+def test_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(story: Story, tmp_path: Path):
     async def told(ecs: Emulated) -> None:
         arn = await ecs.run(await ecs.register("stubborn:1", stopTimeout=1))
-        await ecs.at(arn, "RUNNING")
+
+        async def ignores() -> bool:
+            return (tmp_path / "told").exists()
+
+        await ecs.until(ignores)
         await ecs.call("StopTask", task=arn)
         stopped = await ecs.at(arn, "STOPPED")
         assert stopped["stoppedReason"] == "Task stopped by user"
