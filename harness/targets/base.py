@@ -1,0 +1,48 @@
+"""What every target is: a value that says where the API is, what cannot be done there, and how a listener is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.driver.elbv2 import LoadBalancer
+from harness.scenario import Scenario
+
+RuntimeAsked = Literal["auto", "docker", "process"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the command line asks of a target. `home` is the state directory; `scenarios` tell which images are needed."""
+
+    target: str = "local"
+    home: Path
+    runtime: RuntimeAsked = "auto"
+    endpoint: str | None = None
+    scenarios: Sequence[Scenario] = ()
+
+
+def nothing(_: int) -> list[Mapping[str, Any]]:
+    return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An open target.
+
+    `endpoint` is None for AWS itself. `runtime` says who runs the tasks, `why` why that one. `reach` gives the URL of a load
+    balancer's listener as this machine sees it. `waits` gives the emulator's compressed waits after a number, nothing elsewhere.
+    `unsupported` says why a scenario cannot run here, None when it can.
+    """
+
+    name: str
+    region: str
+    endpoint: str | None
+    runtime: str | None
+    why: str = ""
+    compresses: bool
+    reach: Callable[[LoadBalancer, int], str]
+    waits: Callable[[int], list[Mapping[str, Any]]] = nothing
+    unsupported: Callable[[Scenario], str | None]

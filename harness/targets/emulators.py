@@ -1,0 +1,133 @@
+"""Emulators of a state directory: which ones run, and how to ask and stop them. Each writes `<home>/emulators/<port>.json`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlsplit
+
+import psutil
+
+from harness.errors import TargetUnavailable, UsageError
+
+RUNNER = "REHEARSAL_RUNNER"  # in the environment of an emulator that belongs to one run: "<pid>:<start time>"
+STOPS_WITHIN = 20.0
+ASK_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """One that is running. `orphaned`: it belonged to a run that is no more."""
+
+    pid: int
+    endpoint: str
+    runtime: str
+    orphaned: bool
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.endpoint).port or 0
+
+
+def running(home: Path) -> list[Emulator]:
+    """Every emulator of `home` that is alive; the files of dead ones are removed."""
+    found = []
+    for path in sorted((home / "emulators").glob("*.json")):
+        try:
+            said = json.loads(path.read_text())
+            process = _alive(int(said["pid"]))
+        except (OSError, ValueError, KeyError):
+            continue
+        if process is None:
+            path.unlink(missing_ok=True)
+        else:
+            found.append(Emulator(process.pid, said["endpoint"], said.get("runtime", "?"), _orphaned(process)))
+    return found
+
+
+def _alive(pid: int) -> psutil.Process | None:
+    """The emulator's process; None where the pid is nobody's, or another program's by now."""
+    try:
+        process = psutil.Process(pid)
+        ours = any("harness.emulator" in word for word in process.cmdline())
+        return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.Error:
+        return None
+
+
+def _orphaned(process: psutil.Process) -> bool:
+    try:
+        runner = process.environ().get(RUNNER)
+    except psutil.Error:
+        return False
+    if not runner:
+        return False
+    pid, _, started = runner.partition(":")
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
+    except psutil.NoSuchProcess:
+        return True
+
+
+def mark() -> dict[str, str]:
+    """The environment that ties an emulator to this process."""
+    own = psutil.Process()
+    return {RUNNER: f"{own.pid}:{own.create_time():.2f}"}
+
+
+def the_one(home: Path, port: int | None) -> Emulator:
+    """The emulator that is meant. Raises TargetUnavailable where none runs, UsageError where it takes a --port to choose."""
+    found = [one for one in running(home) if port is None or one.port == port]
+    if not found:
+        which = f" on port {port}" if port else ""
+        raise TargetUnavailable(f"no emulator of {home} is running{which}; start one with: rehearse up --detach")
+    if len(found) > 1:
+        ports = ", ".join(str(one.port) for one in found)
+        raise UsageError(f"several emulators of {home} are running; choose one with --port ({ports})")
+    return found[0]
+
+
+def ask(endpoint: str, path: str) -> Any:
+    """The JSON answer of the emulator's own `path`. Raises TargetUnavailable where it is not one of ours, or none answers."""
+    try:
+        with _OPENER.open(endpoint.rstrip("/") + path, timeout=ASK_TIMEOUT) as answer:
+            return json.load(answer)
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TargetUnavailable(f"{endpoint} is no rehearse emulator that answers ({reason})") from error
+
+
+def stop(pid: int) -> bool:
+    """SIGTERM, and SIGKILL where that is not enough. True if it ended by itself."""
+    process = _alive(pid)
+    if process is None:
+        return True
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOPS_WITHIN)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(5)
+        return False
+    return True
+
+
+def exports(endpoint: str, region: str) -> Mapping[str, str]:
+    """What a shell needs so that every AWS tool talks to the emulator."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+
+# The emulator is on this machine: no proxy is asked for it.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,0 +1,157 @@
+"""The local target: our emulator as a process of its own for this run, or one that is running already (`--endpoint`)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness import images
+from harness.driver.ecs import image_of
+from harness.driver.elbv2 import LoadBalancer
+from harness.errors import TargetUnavailable, UsageError
+from harness.scenario import Scenario, Version
+from harness.targets import emulators
+from harness.targets.base import Asked, RuntimeAsked, Target
+
+REGION = "us-east-1"
+OTHER_ARCHITECTURE = {"amd64": "arm64", "arm64": "amd64"}
+
+
+@contextmanager
+def opened(asked: Asked) -> Iterator[Target]:
+    """Start an emulator, or join the one at `asked.endpoint`; build the images that the scenarios need. Raises HarnessError."""
+    if asked.endpoint:
+        status = emulators.ask(asked.endpoint, "/_rehearsal/status")
+        build_images(asked.home, status["runtime"], asked.scenarios)
+        yield _target(asked.endpoint, status["runtime"], "the running emulator's")
+        return
+    runtime, why = choose_runtime(asked.runtime)
+    build_images(asked.home, runtime, asked.scenarios)
+    with started(asked.home, runtime) as endpoint:
+        yield _target(endpoint, runtime, why)
+
+
+def choose_runtime(asked: RuntimeAsked) -> tuple[str, str]:
+    """docker or process, and why. Raises TargetUnavailable where Docker was asked for and cannot be had."""
+    if asked == "process":
+        return "process", "asked for"
+    ready, why = images.docker_ready()
+    if asked == "docker" and not ready:
+        raise TargetUnavailable(f"--runtime docker: {why}; --runtime process needs no Docker")
+    return ("docker" if ready else "process"), why
+
+
+@contextmanager
+def started(home: Path, runtime: str) -> Iterator[str]:
+    """An emulator of our own on a free port; its endpoint. It is stopped however this ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "emulator.log"
+    command = [sys.executable, "-m", "harness.emulator", "--home", str(home), "--port", "0", "--runtime", runtime]
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the run, which still needs it to clean up
+            env={**os.environ, **emulators.mark()},
+        )
+    try:
+        yield ready(process, log)
+    finally:
+        _stop(process)
+
+
+def ready(process: subprocess.Popen[str], log: Path) -> str:
+    """The endpoint that a starting emulator announces. Raises TargetUnavailable with its last words."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if line.startswith("ready "):
+        return line.split()[1]
+    _stop(process)
+    said = [words for words in log.read_text(errors="replace").splitlines() if words.strip()]
+    raise TargetUnavailable(f"the emulator did not start: {(line.strip() or (said or ['no reason given'])[-1])}")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(emulators.STOPS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _target(endpoint: str, runtime: str, why: str) -> Target:
+    return Target(
+        name="local",
+        region=REGION,
+        endpoint=endpoint,
+        runtime=runtime,
+        why=why,
+        compresses=True,
+        reach=_reach(endpoint),
+        waits=_waits(endpoint),
+        unsupported=unsupported,
+    )
+
+
+def _reach(endpoint: str) -> Callable[[LoadBalancer, int], str]:
+    def reach(load_balancer: LoadBalancer, port: int) -> str:
+        """A listener binds the declared port where it can, else another one: the emulator knows which."""
+        for one in emulators.ask(endpoint, "/_rehearsal/status")["load_balancers"]:
+            for listener in one["listeners"]:
+                if (one["arn"], listener["port"]) == (load_balancer.arn, port):
+                    return str(listener["url"])
+        raise TargetUnavailable(f"the emulator does not say where listener {port} of {load_balancer.arn} is reached")
+
+    return reach
+
+
+def _waits(endpoint: str) -> Callable[[int], list[Mapping[str, Any]]]:
+    return lambda after: list(emulators.ask(endpoint, f"/_rehearsal/waits?after={after}"))
+
+
+def unsupported(scenario: Scenario) -> str | None:
+    """Why the scenario cannot run here."""
+    if scenario.deploy.controller == "ecs":
+        return "ECS-native blue/green (controller: ecs) is not built yet"
+    return None
+
+
+def build_images(home: Path, runtime: str, scenarios: Sequence[Scenario]) -> None:
+    """Every image that a version of a scenario runs; each once."""
+    built: set[str] = set()
+    for scenario in scenarios:
+        for version in (scenario.release.from_, scenario.release.to):
+            image = image_of(scenario.service, version)
+            if image not in built:
+                built.add(image)
+                _build(home, runtime, scenario, version, image)
+
+
+def _build(home: Path, runtime: str, scenario: Scenario, version: Version, image: str) -> None:
+    kind = version.fault.kind if version.fault else None
+    if kind == "missing_tag":
+        return
+    if scenario.service.image != images.SAMPLE_APP.name:
+        if runtime == "process" and images.find_process_image(home, image) is None:
+            raise UsageError(
+                f"{scenario.id}: there is no image {image}; make it with: rehearse build --revision {version.version} PATH"
+            )
+        return
+    architecture = images.architecture_of_this_machine()
+    images.build(
+        home,
+        runtime,
+        revision=images.split(image)[1],
+        architecture=OTHER_ARCHITECTURE[architecture] if kind == "wrong_architecture" else None,
+    )
