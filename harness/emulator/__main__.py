@@ -1,0 +1,44 @@
+"""The emulator's process: `python -m harness.emulator --home DIR ...`. It prints `ready URL` when it answers."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import uvloop
+
+from harness.emulator.up import Emulator, Options, report
+from harness.errors import HarnessError
+
+
+def parse(arguments: list[str] | None = None) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m harness.emulator", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--runtime", default="auto", choices=("auto", "docker", "process"))
+    parser.add_argument("--compress", type=float, default=1.0)
+    parser.add_argument("--delegate", default="moto")
+    given = parser.parse_args(arguments)
+    return Options(given.home.resolve(), given.port, given.runtime, given.compress, given.delegate)
+
+
+def main() -> int:
+    options = parse()
+    options.home.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        uvloop.run(_run(options))
+    except HarnessError as error:
+        report(str(error))
+        return error.exit_code
+    return 0
+
+
+async def _run(options: Options) -> None:
+    await Emulator(options).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

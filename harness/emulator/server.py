@@ -1,0 +1,145 @@
+"""The AWS endpoint: one HTTP catch-all. Read a request, find its service, call its operation, render the answer.
+
+Requests for our services go to their handlers; every other service is answered by the delegate behind the same port.
+`/_rehearsal/...` is the emulator's own: status, waits, down.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from botocore import xform_name
+
+from harness.emulator import wire
+from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
+from harness.emulator.delegate import Delegate
+
+log = logging.getLogger("rehearse.emulator")
+CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+VERSION = re.compile(rb"(?:^|&)Version=([\d-]+)")
+LARGEST_BODY = 256 * 1024 * 1024
+LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|tags|account-settings)\b")
+
+
+class Server:
+    """Serves `cloud.services`, and the delegate for the rest, on 127.0.0.1."""
+
+    def __init__(
+        self, cloud: Cloud, delegate: Delegate, status: Callable[[], dict[str, Any]], down: Callable[[], None]
+    ) -> None:
+        self._cloud, self._delegate, self._status, self._down = cloud, delegate, status, down
+        models = {name: wire.service_model(name) for name in cloud.services}
+        self._by_target = {
+            model.metadata["targetPrefix"]: name for name, model in models.items() if "targetPrefix" in model.metadata
+        }
+        self._by_version = {
+            model.api_version: name for name, model in models.items() if "xmlNamespace" in model.metadata
+        }
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int) -> int:
+        """Listen, on a free port for 0; returns the port. Raises OSError where it is taken."""
+        app = web.Application(client_max_size=LARGEST_BODY)
+        app.router.add_get("/_rehearsal/status", self._get_status)
+        app.router.add_get("/_rehearsal/waits", self._get_waits)
+        app.router.add_post("/_rehearsal/down", self._post_down)
+        app.router.add_route("*", "/{path:.*}", self._any)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        return int(self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # ---- AWS
+
+    async def _any(self, request: web.Request) -> web.StreamResponse:
+        asked = wire.WireRequest(
+            request.method,
+            request.rel_url.raw_path,
+            dict(request.rel_url.query),
+            {name.lower(): value for name, value in request.headers.items()},
+            await request.read(),
+        )
+        codec = self._codec(asked)
+        if codec is None:
+            return await self._delegate.forward(request, asked)
+        answer = await self._answer(codec, caller_of(asked), asked)
+        return web.Response(
+            status=answer.status, body=answer.body, content_type=answer.content_type, headers=dict(answer.headers)
+        )
+
+    async def _answer(self, codec: wire.Codec, caller: Caller, asked: wire.WireRequest) -> wire.WireAnswer:
+        try:
+            if "smithy-protocol" in asked.headers:
+                raise AwsError(
+                    "UnsupportedProtocol",
+                    f"{asked.headers['smithy-protocol']} is not supported: use JSON or query",
+                    415,
+                )
+            codec, parameters = wire.decode(codec, asked)
+            return wire.encode(codec, await self._call(codec, caller, parameters))
+        except AwsError as error:
+            return wire.encode_error(codec, error)
+        except Exception:
+            log.exception("%s %s", codec.service, codec.operation.name if codec.operation else "?")
+            return wire.encode_error(
+                codec, AwsError("InternalFailure", "rehearse met a bug of its own; its log has the traceback", 500)
+            )
+
+    async def _call(self, codec: wire.Codec, caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
+        assert codec.operation is not None
+        method = getattr(self._cloud.services[codec.service], xform_name(codec.operation.name), None)
+        if method is None:
+            raise not_emulated(codec.service, codec.operation.name)
+        result = method(caller, parameters)
+        return (await result if inspect.isawaitable(result) else result) or {}
+
+    def _codec(self, asked: wire.WireRequest) -> wire.Codec | None:
+        """How the request is spelled and for which of our services; None for the delegate's."""
+        if target := asked.headers.get("x-amz-target"):
+            service = self._by_target.get(target.partition(".")[0])
+            version = "1.0" if "json-1.0" in asked.headers.get("content-type", "") else "1.1"
+            return wire.Codec(service, "json", version) if service else None
+        if "smithy-protocol" in asked.headers:
+            service = self._by_target.get(asked.path.split("/")[2] if asked.path.count("/") >= 2 else "")
+            return wire.Codec(service, "json") if service else None
+        if found := VERSION.search(asked.body):
+            service = self._by_version.get(found[1].decode())
+            return wire.Codec(service, "query") if service else None
+        if version_asked := asked.query.get("Version"):
+            service = self._by_version.get(version_asked)
+            return wire.Codec(service, "query") if service else None
+        return (
+            wire.Codec("lambda", "rest-json")
+            if "lambda" in self._cloud.services and LAMBDA_PATH.match(asked.path)
+            else None
+        )
+
+    # ---- the emulator's own
+
+    async def _get_status(self, _: web.Request) -> web.Response:
+        return web.json_response(self._status())
+
+    async def _get_waits(self, request: web.Request) -> web.Response:
+        after = int(request.query.get("after", -1))
+        waits = getattr(self._cloud.services.get("codedeploy"), "waits", [])
+        return web.json_response([wait for wait in waits if wait["n"] > after])
+
+    async def _post_down(self, _: web.Request) -> web.Response:
+        self._down()
+        return web.json_response({})
+
+
+def caller_of(asked: wire.WireRequest) -> Caller:
+    """From the signature's credential scope; unsigned requests are in the default region."""
+    if found := CREDENTIAL.search(asked.headers.get("authorization", "")):
+        return Caller(region=found[2], access_key=found[1])
+    return Caller(DEFAULT_REGION)

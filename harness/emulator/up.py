@@ -1,0 +1,146 @@
+"""Puts one emulator together, runs it until it is told to stop, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import clock, images
+from harness.emulator import settings
+from harness.emulator.alb.plane import Plane
+from harness.emulator.cloud import Cloud
+from harness.emulator.delegate import Delegate, delegate_of
+from harness.emulator.runtime.base import Runtime
+from harness.emulator.runtime.docker import DockerRuntime
+from harness.emulator.runtime.process import ProcessRuntime
+from harness.emulator.server import Server
+from harness.emulator.services.cloudwatch import CloudWatch
+from harness.emulator.services.codedeploy import CodeDeploy
+from harness.emulator.services.ecs import Ecs
+from harness.emulator.services.elbv2 import Elbv2
+from harness.emulator.services.lambda_ import Lambda
+from harness.errors import TargetUnavailable, UsageError
+
+log = logging.getLogger("rehearse.emulator")
+SERVICES: dict[str, Any] = {
+    "ecs": Ecs,
+    "elbv2": Elbv2,
+    "codedeploy": CodeDeploy,
+    "cloudwatch": CloudWatch,
+    "lambda": Lambda,
+}
+TASK_KEYS = ("taskArn", "lastStatus", "group", "taskDefinitionArn", "startedBy")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `rehearse up` was given. `port` 0 is a free one; `runtime` is auto, docker or process."""
+
+    home: Path
+    port: int = 4566
+    runtime: str = "auto"
+    compress: float = 1.0
+    delegate: str = "moto"
+    settings_file: Path = Path("rehearsal.toml")
+
+
+class Emulator:
+    """One AWS endpoint with everything behind it."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._stop = asyncio.Event()
+        self.why = ""  # of the runtime
+
+    async def run(self) -> None:
+        """Until SIGTERM, SIGINT or /_rehearsal/down. Raises HarnessError when it cannot start."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        runtime, self.why = choose_runtime(self._options)
+        delegate = delegate_of(self._options.delegate)
+        plane = Plane()
+        try:
+            await runtime.prepare()
+            await plane.start()
+            cloud = self._cloud(runtime, plane, delegate)
+            server = Server(cloud, delegate, self.status, self._stop.set)
+            try:
+                await self._serve(server)
+            finally:
+                await server.close()
+                await cloud.close()
+        finally:
+            await runtime.close()
+            await plane.close()
+            await delegate.close()
+
+    def _cloud(self, runtime: Runtime, plane: Plane, delegate: Delegate) -> Cloud:
+        self.cloud = Cloud(
+            clock=clock.Wall(),
+            settings=settings.load(self._options.settings_file),
+            runtime=runtime,
+            plane=plane,
+            home=self._options.home,
+            compression=self._options.compress,
+            fallback=delegate.call,
+        )
+        for name, service in SERVICES.items():
+            self.cloud.services[name] = service(self.cloud)
+        return self.cloud
+
+    async def _serve(self, server: Server) -> None:
+        try:
+            port = await server.start(self._options.port)
+        except OSError as error:
+            raise TargetUnavailable(
+                f"port {self._options.port} of 127.0.0.1 cannot be had ({error.strerror}); choose another with --port, or 0 for a free one"
+            ) from error
+        self.cloud.endpoint = f"http://127.0.0.1:{port}"
+        record = self._options.home / "emulators" / f"{port}.json"
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps({"started": clock.now(), **self.status()}))
+        try:
+            print(f"ready {self.cloud.endpoint}", flush=True)
+            await self._stop.wait()
+        finally:
+            record.unlink(missing_ok=True)
+
+    def status(self) -> dict[str, Any]:
+        """The contract of `rehearse status --json`."""
+        elbv2, ecs = self.cloud.services["elbv2"], self.cloud.services["ecs"]
+        assert isinstance(elbv2, Elbv2)
+        assert isinstance(ecs, Ecs)
+        return {
+            "endpoint": self.cloud.endpoint,
+            "pid": os.getpid(),
+            "runtime": self.cloud.runtime.name,
+            "runtime_why": self.why,
+            "load_balancers": elbv2.reachable(),
+            "tasks": [{key: task.get(key) for key in TASK_KEYS} for task in ecs.tasks()],
+        }
+
+
+def choose_runtime(options: Options) -> tuple[Runtime, str]:
+    """The runtime, and why this one."""
+    home = options.home
+    if options.runtime == "process":
+        return ProcessRuntime(home), "asked for"
+    ready, why = images.docker_ready()
+    if options.runtime == "docker":
+        if not ready:
+            raise TargetUnavailable(f"--runtime docker: {why}; start the engine, or use --runtime process")
+        return DockerRuntime(home), "asked for"
+    if options.runtime != "auto":
+        raise UsageError(f"--runtime {options.runtime}: it must be auto, docker or process")
+    return (DockerRuntime(home) if ready else ProcessRuntime(home)), why
+
+
+def report(message: str) -> None:
+    print(f"rehearse: {message}", file=sys.stderr, flush=True)
