@@ -24,8 +24,10 @@ class StopAsked(Exception):
 
 
 class TaskLife:
-    def __init__(self, cloud: Cloud, interfaces: Interfaces, task: Task) -> None:
-        self._cloud, self._interfaces, self._task = cloud, interfaces, task
+    """`starts` is shared by all lives: so many containers start at the same time."""
+
+    def __init__(self, cloud: Cloud, interfaces: Interfaces, starts: asyncio.Semaphore, task: Task) -> None:
+        self._cloud, self._interfaces, self._starts, self._task = cloud, interfaces, starts, task
         self._ended = {container.definition.name: asyncio.Event() for container in task.containers}
 
     async def run(self) -> None:
@@ -66,7 +68,8 @@ class TaskLife:
         for container in in_order(self._task.containers):
             await self._dependencies(container.definition)
             secrets = await read_secrets(self._cloud, self._task.caller, container.definition)
-            container.container = await self._cloud.runtime.start(self._spec(container.definition, secrets))
+            async with self._starts:
+                container.container = await self._cloud.runtime.start(self._spec(container.definition, secrets))
             container.status = "RUNNING"
             self._publish(container)
             watchers.create_task(self._watch(container), name=f"container {container.runtime_id}")

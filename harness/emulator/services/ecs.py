@@ -5,6 +5,7 @@ Container health checks are recorded, not run. The EC2 launch type is accepted; 
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -21,12 +22,15 @@ from harness.emulator.services import (
 from harness.emulator.services.ecs_network import Interfaces
 from harness.emulator.services.ecs_state import Region
 
+STARTS_AT_ONCE = 4  # containers; forking dozens in one turn of the loop would hold up every request
+
 
 class Ecs:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.regions: Regional[Region] = Regional(Region)
         self.interfaces = Interfaces(cloud)
+        self.starts = asyncio.Semaphore(STARTS_AT_ONCE)
         self.scheduler = Scheduler(cloud, self.interfaces, partial(ecs_tasks.start_service_task, self))
 
     def now(self) -> float:

@@ -121,7 +121,7 @@ def start_task(
     )
     cluster.forget_stopped(ecs.now())
     cluster.tasks[task.id] = task
-    ecs.cloud.spawn(TaskLife(ecs.cloud, ecs.interfaces, task).run(), f"task {task.arn}")
+    ecs.cloud.spawn(TaskLife(ecs.cloud, ecs.interfaces, ecs.starts, task).run(), f"task {task.arn}")
     return task
 
 
