@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from ecs_story import RUN, Emulated, put_image, told_in
 
 from harness.emulator.cloud import AwsError
+from tests.emulator.ecs_story import RUN, Emulated, put_image, told_in
 
 # An app whose health is a file: it answers /healthz with the status in $HEALTH, everything else with 200.
 APP = """

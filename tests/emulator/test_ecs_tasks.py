@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from ecs_story import RUN, Emulated, told_in
 
 from harness.emulator.cloud import AwsError
+from tests.emulator.ecs_story import RUN, Emulated, told_in
 
 IMAGES = {  # name -> what its process does
     "sleeper:1": "exec sleep 600",
