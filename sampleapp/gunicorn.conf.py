@@ -48,7 +48,6 @@ def _later(action: object) -> None:
 
 def _die(code: int) -> None:
     """At once, in-flight requests or not: the whole process group."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.stdout.flush()
     for child in _children():
         os.kill(child, signal.SIGKILL)
