@@ -1,0 +1,297 @@
+"""The story of one rehearsal: provision, steady state, traffic, deploy, act on the way, settle, tear down."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from harness import clock, compression
+from harness.driver import Network, Session, Stack, codedeploy, error_code, until
+from harness.driver.elbv2 import PRODUCTION_PORT
+from harness.driver.names import Names
+from harness.errors import HarnessError, Interrupted, WaitTimedOut
+from harness.journal import (
+    ActionTaken,
+    Event,
+    Journal,
+    PhaseEntered,
+    PhaseName,
+    ProbeEnded,
+    Provisioned,
+    RequestDone,
+    RunEnded,
+    RunStarted,
+    SteadyState,
+    TornDown,
+    Trouble,
+    Waited,
+)
+from harness.observer import Observer, View, code_of
+from harness.probe.feed import Feed, Line
+from harness.probe.summary import Summary
+from harness.progress import Status
+from harness.runner import during, steady
+from harness.runner.versions import versions
+from harness.scenario import Action, Scenario
+from harness.targets import Target
+
+LOOK = 0.1  # seconds between two decisions
+STEADY_WITHIN = 180.0  # beside the time the app itself takes to start
+SETTLE = 3.0  # real seconds of traffic after the end: what is live then is what users are left with
+log = logging.getLogger("rehearse.runner")
+PATIENCE = 900.0  # beyond every wait that was declared; CodeDeploy's own limits end a deployment before that
+
+
+@dataclass
+class Rehearsal:
+    """One scenario on one target. `run` never raises for what happens in it: the journal in `directory` tells."""
+
+    scenario: Scenario
+    plan: compression.Plan
+    target: Target
+    session: Session
+    network: Network
+    directory: Path
+    unique: str
+    commit: str | None
+    interrupted: threading.Event
+    phase: str = "waiting"
+    seconds: float = 0.0
+    left: list[str] = field(default_factory=list)
+    broke_off: str = ""
+    summary: Summary = field(default_factory=Summary)
+    _observer: Observer | None = None
+
+    def run(self) -> None:
+        began = clock.monotonic()
+        with Journal(self.directory / "journal.jsonl") as journal:
+            self._journal = journal
+            self._write(self._started())
+            try:
+                self._story()
+            finally:
+                self._write(RunEnded(at=clock.now(), complete=not self.broke_off, reason=self.broke_off))
+                self.seconds, self.phase = clock.monotonic() - began, "done"
+
+    def _story(self) -> None:
+        stack = Stack(
+            self.scenario,
+            self.plan,
+            self.session,
+            self.network,
+            Names(self.scenario.id, self.unique),
+            self.target.reach,
+        )
+        try:
+            self._provision(stack)
+            if self._steady(stack):
+                self._rehearse(stack)
+        except Interrupted:
+            self.broke_off = "interrupted"
+        except Exception as error:  # noqa: BLE001 - told as trouble; a bug of ours must not keep the tear-down from running
+            self._trouble(error)
+        finally:
+            self._tear_down(stack)
+
+    def _provision(self, stack: Stack) -> None:
+        self._enter("provision")
+        stack.provision()
+        self._write(Provisioned(at=clock.now(), resources=dict(stack.resources)))
+
+    def _steady(self, stack: Stack) -> bool:
+        """Wait until all has been well for as long as the scenario says. Not reaching it is a finding, not a failure."""
+        self._enter("steady_state")
+        well_since: float | None = None
+
+        def look() -> str:
+            nonlocal well_since
+            lacking = steady.missing(stack)
+            well_since = None if lacking else (well_since or clock.monotonic())
+            so_long = clock.monotonic() - well_since if well_since else 0.0
+            return lacking or ("" if so_long >= self.scenario.steady_state.for_ else f"well for {so_long:.1f} s")
+
+        try:
+            until(look, STEADY_WITHIN, "a steady state", done=lambda lacking: not lacking, every=0.5, pause=self._pause)
+        except WaitTimedOut as timeout:
+            self._write(SteadyState(at=clock.now(), reached=False, detail=str(timeout.last_seen)))
+            return False
+        self._write(SteadyState(at=clock.now(), reached=True))
+        return True
+
+    def _rehearse(self, stack: Stack) -> None:
+        """With users on the site from before the deployment until after its end."""
+        with self._observed(stack) as observer, self._users(stack):
+            self._enter("deploy")
+            deployment = stack.deploy(self.scenario.release.to)
+            observer.follow(deployment)
+            self._act("deploy", f"{self.scenario.release.to.version} as {deployment}")
+            self._follow(stack, observer, deployment)
+            self._enter("settle")
+            self._pause(SETTLE)
+
+    @contextmanager
+    def _observed(self, stack: Stack) -> Iterator[Observer]:
+        observer = self._observer = Observer(stack, self._write)
+        observer.start()
+        try:
+            yield observer
+        finally:
+            observer.stop()
+            self._record_waits(stack)
+
+    @contextmanager
+    def _users(self, stack: Stack) -> Iterator[None]:
+        traffic = self.scenario.traffic
+        url = stack.url(PRODUCTION_PORT) + traffic.path
+        feed = Feed(
+            url,
+            rate=traffic.rate,
+            timeout=traffic.timeout,
+            on_line=self._on_line,
+            host_header=stack.load_balancer.dns_name,
+        )
+        try:
+            until(lambda: self.summary.requests, 30, "the probe's first answer", every=0.05, pause=self._pause)
+            yield
+        finally:
+            feed.stop()
+
+    def _on_line(self, line: Line) -> None:
+        if isinstance(line, RequestDone):
+            self.summary.add(line)
+        if isinstance(line, RequestDone | ProbeEnded):
+            self._write(line)
+
+    def _follow(self, stack: Stack, observer: Observer, deployment: str) -> None:
+        """Until every deployment has ended: do what the scenario does on the way, and give up when green does not come up."""
+        agenda = during.Agenda(self.scenario.during, self.plan.real)
+        began, gave_up = clock.monotonic(), False
+        limit = self.plan.give_up_after_seconds + self.plan.waits_seconds + PATIENCE
+        while True:
+            view, now = observer.view, clock.monotonic()
+            for action in agenda.due(view, deployment, now):
+                self._perform(stack, observer, action, deployment)
+            if view.settled and observer.view.settled and not agenda.waits_for_the_end(view, deployment):
+                break
+            if not gave_up and now - began > self.plan.give_up_after_seconds and not _shifted(view, deployment):
+                gave_up = True
+                self._give_up(stack, deployment)
+            if now - began > limit:
+                raise WaitTimedOut(f"deployment {deployment} to end", limit, view.deployments.get(deployment))
+            self._pause(LOOK)
+        for action in agenda.missed:
+            message = f"{during.describe(action)}: the moment never came"
+            self._write(Trouble(at=clock.now(), step="during", message=message))
+
+    def _perform(self, stack: Stack, observer: Observer, action: Action, deployment: str) -> None:
+        """AWS's refusal is what some scenarios are about: it goes into the journal, not up."""
+        try:
+            created = during.perform(action, stack, observer.view, deployment)
+        except (ClientError, HarnessError) as error:
+            return self._act(action.do, f"{during.describe(action)}: {error}", code_of(error))
+        if created:
+            observer.follow(created)
+        return self._act(action.do, during.describe(action) + (f" as {created}" if created else ""))
+
+    def _give_up(self, stack: Stack, deployment: str) -> None:
+        seconds = self.plan.give_up_after_seconds
+        try:
+            codedeploy.stop_deployment(stack.session, deployment, rollback=True)
+        except ClientError as error:
+            return self._act("give_up", str(error), error_code(error))
+        return self._act("give_up", f"no shift after {seconds:.0f} s: stopped with rollback")
+
+    def _tear_down(self, stack: Stack) -> None:
+        self._enter("teardown")
+        self.left = stack.remove()
+        self._write(TornDown(at=clock.now(), left=tuple(self.left)))
+
+    # ---- the journal
+
+    def _started(self) -> RunStarted:
+        return RunStarted(
+            at=clock.now(),
+            scenario=self.scenario.model_dump(mode="json"),
+            scenario_hash=self.scenario.hash,
+            target=self.target.name,
+            runtime=self.target.runtime,
+            compression=self.plan.factor,
+            versions=versions(),
+            commit=self.commit,
+        )
+
+    def _record_waits(self, stack: Stack) -> None:
+        """An extra lane, from the emulator only."""
+        for wait in self.target.waits(-1):
+            if wait["deployment_group"] == stack.group.name:
+                self._write(
+                    Waited(at=wait["since"], why=wait["why"], declared=wait["declared"], effective=wait["effective"])
+                )
+
+    def _write(self, event: Event) -> None:
+        self._journal.write(event)
+
+    def _enter(self, phase: PhaseName) -> None:
+        self.phase = phase
+        self._write(PhaseEntered(at=clock.now(), phase=phase))
+
+    def _act(self, action: str, detail: str, error: str | None = None) -> None:
+        self._write(ActionTaken(at=clock.now(), action=action, detail=detail, error=error))
+
+    def _trouble(self, error: Exception) -> None:
+        """The end of this rehearsal, but not of the others beside it. A bug of ours goes to the log with its traceback."""
+        told = str(error) if isinstance(error, ClientError | HarnessError) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, ClientError | HarnessError):
+            log.exception("%s broke off", self.scenario.id, exc_info=error)
+        self.broke_off = f"{self.phase.replace('_', ' ')}: {told}"
+        self._write(Trouble(at=clock.now(), step=self.phase, message=told, fatal=True))
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless the run is interrupted: then tear-down is next."""
+        if self.interrupted.wait(seconds):
+            raise Interrupted("interrupted")
+
+    @property
+    def status(self) -> Status:
+        """For the live view."""
+        view = self._observer.view if self._observer else None
+        now = clock.now()
+        running = self.phase in ("deploy", "settle")
+        return Status(
+            self.scenario.id,
+            phase=_doing(self.phase, view),
+            blue=view.blue if view and running else None,
+            green=view.green if view and running else None,
+            rate=self.summary.rate(now),
+            requests=self.summary.requests,
+            failed=self.summary.failed,
+            gap=self.summary.gap(now) if running else self.summary.longest_gap,
+        )
+
+
+def _shifted(view: View, deployment: str) -> bool:
+    """Whether green has come up: the shift has begun, or the deployment is over or waits for a person."""
+    seen = view.deployments.get(deployment)
+    event = view.event(deployment, "AllowTraffic")
+    begun = event is not None and event.started is not None
+    return begun or (seen is not None and (seen.finished or seen.status == "Ready"))
+
+
+def _doing(phase: str, view: View | None) -> str:
+    """While deploying, the lifecycle event; `termination wait` where all events are over and the deployment is not."""
+    if phase != "deploy" or view is None or not view.deployments:
+        return phase.replace("_", " ")
+    deployment = list(view.deployments.values())[-1]
+    if deployment.finished or deployment.status in ("Created", "Queued", "Ready"):
+        return f"{'rollback ' if deployment.rollback_of else ''}{deployment.status}"
+    events = view.lifecycle.get(deployment.id, {})
+    running = [event.name for event in events.values() if event.status == "InProgress"]
+    if running:
+        return running[0]
+    return "termination wait" if events and all(one.ended for one in events.values()) else "between events"

@@ -1,0 +1,229 @@
+"""Several scenarios side by side: one target, one network, a thread for each, and one answer in the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness import clock, compression, errors, report, targets
+from harness.driver import Session, Undo, network
+from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
+from harness.errors import Interrupted, UsageError
+from harness.journal import Journal, RunEnded, RunStarted, Trouble
+from harness.progress import Ending, Progress, print_endings, progress
+from harness.runner.rehearsal import Rehearsal
+from harness.runner.sweep import sweep
+from harness.runner.versions import commit, versions
+from harness.scenario import Scenario
+from harness.targets import Target
+from harness.targets.base import RuntimeAsked
+
+REFRESH = 0.25
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAsked:
+    """What `rehearse run` was told. `out` is made if it is not there; `home` is the state directory."""
+
+    scenarios: Sequence[Scenario]
+    home: Path
+    out: Path
+    target: str = "local"
+    endpoint: str | None = None
+    runtime: RuntimeAsked = "auto"
+    compress: float | Literal["auto"] = "auto"
+    strict: bool = False
+    as_json: bool = False
+
+
+def run(asked: RunAsked) -> int:
+    """Run them all; the exit code of the command-line contract. Raises HarnessError where nothing could be run at all."""
+    plans = {one.id: compression.compression_for(one, asked.compress) for one in asked.scenarios}
+    if len(plans) < len(asked.scenarios):
+        raise UsageError("two of the scenarios have the same id: their results would overwrite each other")
+    opened = targets.opened(
+        targets.Asked(
+            target=asked.target,
+            home=asked.home,
+            runtime=asked.runtime,
+            endpoint=asked.endpoint,
+            scenarios=asked.scenarios,
+        )
+    )
+    with opened as target:
+        _say(asked, f"{target.name} target, {target.runtime} runtime ({target.why}); {len(plans)} scenarios")
+        rehearsals, left, interrupted = _rehearse(asked, target, plans)
+    swept = sweep(asked.home) if asked.endpoint is None else []
+    endings = [_judged(asked.out, scenario, rehearsals.get(scenario.id)) for scenario in asked.scenarios]
+    leftovers = left + swept + [line for one in rehearsals.values() for line in one.left]
+    _print(asked, endings, leftovers)
+    return exit_code(
+        endings,
+        interrupted=interrupted,
+        leftovers=leftovers,
+        broke_off=any(one.broke_off for one in rehearsals.values()),
+        strict=asked.strict,
+    )
+
+
+def exit_code(
+    endings: Sequence[Ending], *, interrupted: bool, leftovers: Sequence[str], broke_off: bool, strict: bool
+) -> int:
+    """The worst of what happened, most telling first."""
+    verdicts = {ending.verdict for ending in endings}
+    ranked = (
+        (interrupted, errors.EXIT_INTERRUPTED),
+        ("unmet" in verdicts, errors.EXIT_UNMET),
+        (broke_off, errors.EXIT_TARGET),
+        (bool(leftovers), errors.EXIT_LEFT_BEHIND),
+        ("inconclusive" in verdicts, errors.EXIT_INCONCLUSIVE),
+        (strict and "unsupported" in verdicts, errors.EXIT_UNSUPPORTED),
+    )
+    return next((code for happened, code in ranked if happened), errors.EXIT_MET)
+
+
+def _rehearse(
+    asked: RunAsked, target: Target, plans: dict[str, compression.Plan]
+) -> tuple[dict[str, Rehearsal], list[str], bool]:
+    """The rehearsals, what the shared part left behind, and whether Ctrl-C ended them."""
+    run_id, undo, rehearsals = new_run_id(), Undo(), dict[str, Rehearsal]()
+    session = Session(region=target.region, endpoint=target.endpoint, run_id=run_id)
+    supported = [one for one in asked.scenarios if not _refused(asked, target, one)]
+    stop = threading.Event()
+    try:
+        if supported:
+            ports = {PRODUCTION_PORT, TEST_PORT, *(one.service.container_port for one in supported)}
+            shared = network.make(session, undo, ports=tuple(ports))
+            made = commit(Path.cwd())
+            for index, one in enumerate(supported):
+                unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
+                out = asked.out / one.id
+                rehearsals[one.id] = Rehearsal(one, plans[one.id], target, session, shared, out, unique, made, stop)
+            _side_by_side(list(rehearsals.values()), stop)
+    except KeyboardInterrupt:
+        stop.set()
+    finally:
+        left = undo.everything()
+        session.close()
+    return rehearsals, left, stop.is_set()
+
+
+def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event) -> None:
+    """Run each in its thread and show them; Ctrl-C asks them to clean up, a second one leaves at once."""
+    threads = [threading.Thread(target=one.run, name=one.scenario.id, daemon=True) for one in rehearsals]
+    for thread in threads:
+        thread.start()
+    shown = progress()
+    try:
+        _watch(rehearsals, threads, shown)
+    except KeyboardInterrupt:
+        stop.set()
+        print("interrupted: cleaning up; Ctrl-C again leaves at once", file=sys.stderr, flush=True)
+        try:
+            _watch(rehearsals, threads, shown)
+        except KeyboardInterrupt:
+            unfinished = [one.scenario.id for one in rehearsals if one.phase != "done"]
+            raise Interrupted(
+                f"left at once; these were not cleaned up: {', '.join(unfinished)} (rehearse sweep removes what they left)"
+            ) from None
+    finally:
+        shown.close()
+
+
+def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread], shown: Progress) -> None:
+    while any(thread.is_alive() for thread in threads):
+        shown.show([one.status for one in rehearsals])
+        clock.pause(REFRESH)
+    shown.show([one.status for one in rehearsals])
+
+
+def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
+    """Whether the target cannot do it; then its journal says so, and why."""
+    why = target.unsupported(scenario)
+    if why is None:
+        return False
+    with Journal(asked.out / scenario.id / "journal.jsonl") as journal:
+        journal.write(
+            RunStarted(
+                at=clock.now(),
+                scenario=scenario.model_dump(mode="json"),
+                scenario_hash=scenario.hash,
+                target=target.name,
+                runtime=target.runtime,
+                compression=1.0,
+                versions=versions(),
+                commit=commit(Path.cwd()),
+            )
+        )
+        journal.write(Trouble(at=clock.now(), step="unsupported", message=why, fatal=True))
+        journal.write(RunEnded(at=clock.now(), complete=False, reason=f"unsupported: {why}"))
+    return True
+
+
+def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:
+    """Write the reports of one scenario, and say how it ended."""
+    directory = out / scenario.id
+    if not (directory / "journal.jsonl").is_file():
+        return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why="interrupted before it began")
+    report.write(directory)
+    result: dict[str, Any] = json.loads((directory / "result.json").read_text())
+    summary = rehearsal.summary if rehearsal else None
+    return Ending(
+        scenario=scenario.id,
+        verdict=result["verdict"],
+        outcome=str(result["outcome"] or "no outcome"),
+        requests=summary.requests if summary else 0,
+        failed=summary.failed if summary else 0,
+        gap=summary.longest_gap if summary else 0.0,
+        seconds=rehearsal.seconds if rehearsal else 0.0,
+        why=_why(result, rehearsal),
+        report=str(directory / "report.html"),
+    )
+
+
+def _why(result: dict[str, Any], rehearsal: Rehearsal | None) -> str:
+    """The first thing a reader wants to know when not all is met."""
+    if rehearsal is not None and rehearsal.broke_off:
+        return rehearsal.broke_off
+    for one in result["expectations"]:
+        if one["verdict"] != "met":
+            return f"{one['name']}: {one['measured']}, expected {one['limit']}"
+    return ""
+
+
+def _print(asked: RunAsked, endings: Sequence[Ending], leftovers: Sequence[str]) -> None:
+    for line in leftovers:
+        print(f"left behind: {line}", file=sys.stderr)
+    if not asked.as_json:
+        return print_endings(endings, _short(asked.out))
+    results = [asked.out / ending.scenario / "result.json" for ending in endings]
+    told = {
+        "out": str(asked.out),
+        "left": list(leftovers),
+        "scenarios": [json.loads(path.read_text()) for path in results if path.is_file()],
+    }
+    return print(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+def _say(asked: RunAsked, line: str) -> None:
+    if not asked.as_json:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def new_run_id() -> str:
+    """Five characters that rise with time: unique for two years, one run a second."""
+    left, digits = int(clock.now()), ""
+    for _ in range(5):
+        left, digit = divmod(left, 36)
+        digits = ALPHABET[digit] + digits
+    return digits
