@@ -6,6 +6,7 @@ writes a task set's computed count and stability, and the registrations of tasks
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from harness.emulator.rolling import roll
 from harness.emulator.services.ecs_network import Interfaces
 from harness.emulator.services.ecs_state import Registration, Service, StopOrder, Task, TaskSet
 
+log = logging.getLogger("rehearse.emulator")
 GATHER = 0.05  # seconds: rings so close together are answered by one look
 LOOK_AGAIN = 1.0  # seconds, while something is under way (grace periods and back-offs end without a ring)
 LOOK_AGAIN_STEADY = 5.0
@@ -74,7 +76,11 @@ class Scheduler:
         clock, bell = self._cloud.clock, self._cloud.changed
         while service.status != "INACTIVE":
             seen = bell.count
-            await self.look(service)
+            try:
+                await self.look(service)
+            except Exception:  # one failed look must not leave the service without a scheduler
+                log.exception("the scheduler of %s", service.arn)
+                await clock.sleep(LOOK_AGAIN)
             await clock.sleep(GATHER)
             await bell.wait(clock, LOOK_AGAIN_STEADY if service.steady else LOOK_AGAIN, seen=seen)
 

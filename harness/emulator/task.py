@@ -7,6 +7,7 @@ Others ask it to stop with `Task.stop(order)`. A task that drains first goes on 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.emulator.services.ecs_network import Interfaces
 from harness.emulator.services.ecs_secrets import read_secrets
 from harness.emulator.services.ecs_state import ContainerDefinition, StopOrder, Task, TaskContainer
 
+log = logging.getLogger("rehearse.emulator")
 ESSENTIAL_EXITED = StopOrder("EssentialContainerExited", "Essential container in task exited")
 
 
@@ -42,6 +44,9 @@ class TaskLife:
                 pass  # the order says why
             except (CannotPull, CannotStart, AwsError) as error:
                 self._fail(error)
+            except Exception as error:  # whatever a runtime may raise, the task must end, and say why
+                log.exception("task %s", self._task.arn)
+                self._fail(CannotStart(f"CannotStartContainerError: {error}"))
             await self._stop_containers()
         self._deprovision()
 
