@@ -23,6 +23,7 @@ log = logging.getLogger("rehearse.emulator")
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 VERSION = re.compile(rb"(?:^|&)Version=([\d-]+)")
 LARGEST_BODY = 256 * 1024 * 1024
+LAST_ANSWERS = 2.0  # seconds that requests in progress get when the server closes
 LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|tags|account-settings)\b")
 
 
@@ -49,7 +50,7 @@ class Server:
         app.router.add_get("/_rehearsal/waits", self._get_waits)
         app.router.add_post("/_rehearsal/down", self._post_down)
         app.router.add_route("*", "/{path:.*}", self._any)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_ANSWERS)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         return int(self._runner.addresses[0][1])
@@ -64,7 +65,7 @@ class Server:
         asked = wire.WireRequest(
             request.method,
             request.rel_url.raw_path,
-            dict(request.rel_url.query),
+            {name: request.rel_url.query.getall(name) for name in request.rel_url.query},
             {name.lower(): value for name, value in request.headers.items()},
             await request.read(),
         )
@@ -104,24 +105,18 @@ class Server:
 
     def _codec(self, asked: wire.WireRequest) -> wire.Codec | None:
         """How the request is spelled and for which of our services; None for the delegate's."""
+        kind = asked.headers.get("content-type", "")
         if target := asked.headers.get("x-amz-target"):
-            service = self._by_target.get(target.partition(".")[0])
-            version = "1.0" if "json-1.0" in asked.headers.get("content-type", "") else "1.1"
-            return wire.Codec(service, "json", version) if service else None
+            version = "1.0" if "json-1.0" in kind else "1.1"
+            return _codec(self._by_target.get(target.partition(".")[0]), "json", version)
         if "smithy-protocol" in asked.headers:
-            service = self._by_target.get(asked.path.split("/")[2] if asked.path.count("/") >= 2 else "")
-            return wire.Codec(service, "json") if service else None
-        if found := VERSION.search(asked.body):
-            service = self._by_version.get(found[1].decode())
-            return wire.Codec(service, "query") if service else None
+            return _codec(self._by_target.get(asked.path.removeprefix("/service/").partition("/")[0]), "json")
+        if kind.startswith("application/x-www-form-urlencoded") and (found := VERSION.search(asked.body)):
+            return _codec(self._by_version.get(found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
-            service = self._by_version.get(version_asked)
-            return wire.Codec(service, "query") if service else None
-        return (
-            wire.Codec("lambda", "rest-json")
-            if "lambda" in self._cloud.services and LAMBDA_PATH.match(asked.path)
-            else None
-        )
+            return _codec(self._by_version.get(version_asked[-1]), "query")
+        for_lambda = scope_of(asked)[2] == "lambda" or LAMBDA_PATH.match(asked.path)
+        return _codec("lambda", "rest-json") if for_lambda and "lambda" in self._cloud.services else None
 
     # ---- the emulator's own
 
@@ -129,17 +124,30 @@ class Server:
         return web.json_response(self._status())
 
     async def _get_waits(self, request: web.Request) -> web.Response:
-        after = int(request.query.get("after", -1))
+        after = request.query.get("after", "-1")
+        if not after.lstrip("-").isdigit():
+            raise web.HTTPBadRequest(text=f"after={after} is not a number")
         waits = getattr(self._cloud.services.get("codedeploy"), "waits", [])
-        return web.json_response([wait for wait in waits if wait["n"] > after])
+        return web.json_response([wait for wait in waits if wait["n"] > int(after)])
 
     async def _post_down(self, _: web.Request) -> web.Response:
         self._down()
         return web.json_response({})
 
 
+def _codec(service: str | None, protocol: wire.Protocol, json_version: str = "1.1") -> wire.Codec | None:
+    return wire.Codec(service, protocol, json_version) if service else None
+
+
+def scope_of(asked: wire.WireRequest) -> tuple[str, str, str]:
+    """(access key, region, service) of the signature, in the header or the query string; empty strings where unsigned."""
+    signature = asked.headers.get("authorization", "")
+    presigned = "Credential=" + "".join(asked.query.get("X-Amz-Credential", []))
+    found = CREDENTIAL.search(signature) or CREDENTIAL.search(presigned)
+    return (found[1], found[2], found[3]) if found else ("", "", "")
+
+
 def caller_of(asked: wire.WireRequest) -> Caller:
-    """From the signature's credential scope; unsigned requests are in the default region."""
-    if found := CREDENTIAL.search(asked.headers.get("authorization", "")):
-        return Caller(region=found[2], access_key=found[1])
-    return Caller(DEFAULT_REGION)
+    """Unsigned requests are in the default region."""
+    key, region, _ = scope_of(asked)
+    return Caller(region, access_key=key) if key else Caller(DEFAULT_REGION)

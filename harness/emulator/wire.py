@@ -10,12 +10,12 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal, cast
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qs, parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 import botocore.session
@@ -26,7 +26,14 @@ from botocore.validate import ParamValidator
 from harness.emulator.cloud import AwsError
 
 Protocol = Literal["json", "query", "rest-json"]
+Parameters = dict[str, Any]
+Read = tuple[str, Callable[[OperationModel], Parameters]]  # the operation's name, and how to read its parameters
+INVALID_PARAMETER = ("InvalidParameterException", "InvalidParameterValueException")
+SERVER_FAULTS = {"ServerException"}  # ECS's; its model says `fault`, which botocore does not load
 _VALIDATOR = ParamValidator()
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+# What reading a body that is no JSON, no form, or of the wrong shape can raise; dateutil raises RuntimeError for the year 10**300.
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, RuntimeError)
 
 
 @cache
@@ -42,7 +49,7 @@ class WireRequest:
 
     method: str
     path: str
-    query: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     body: bytes
 
@@ -79,6 +86,8 @@ def from_json(shape: Shape, value: Any) -> Any:
             known = ((names[key], item) for key, item in value.items() if key in names and item is not None)
             return {key: from_json(member, item) for (key, member), item in known}
         case ListShape():
+            if not isinstance(value, list):
+                raise TypeError(f"expected a list, not {type(value).__name__}")
             return [from_json(shape.member, item) for item in value]
         case MapShape():
             return {key: from_json(shape.value, item) for key, item in value.items()}
@@ -115,7 +124,8 @@ def from_query(shape: Shape, form: Mapping[str, str], prefix: str = "") -> Any:
     return None if (raw := form.get(prefix)) is None else _scalar(shape, raw)
 
 
-def _numbered(get: Any) -> list[Any]:
+def _numbered(get: Callable[[int], Any]) -> list[Any]:
+    """What `get` finds under 1, 2, 3 and so on, up to the first gap."""
     items: list[Any] = []
     while (item := get(len(items) + 1)) is not None:
         items.append(item)
@@ -181,7 +191,11 @@ def to_xml(shape: Shape, value: Any, tag: str) -> str:
                 for key, item in value.items()
             )
             return f"<{tag}>{''.join(entries)}</{tag}>"
-    return f"<{tag}>{escape(_text(value))}</{tag}>"
+    return f"<{tag}>{_escaped(_text(value))}</{tag}>"
+
+
+def _escaped(text: str) -> str:
+    return escape(text, {"\r": "&#13;"})  # a parser would read a bare carriage return as a line feed
 
 
 def _text(value: Any) -> str:
@@ -205,18 +219,18 @@ def operation_of(codec: Codec, name: str) -> OperationModel:
     return cast(OperationModel, codec.model.operation_model(name))
 
 
-def decode(codec: Codec, request: WireRequest) -> tuple[Codec, dict[str, Any]]:
-    """The codec with its operation, and validated parameters. Raises AwsError; what is no JSON or no form is a client's error."""
+def decode(codec: Codec, request: WireRequest) -> tuple[Codec, Parameters]:
+    """The codec with its operation, and validated parameters. Raises AwsError; a body that cannot be read is the client's error."""
     try:
         name, parameters = _READ[codec.protocol](codec, request)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise AwsError("SerializationException", f"The request could not be read: {error}", 400) from error
+    except _UNREADABLE as error:
+        raise AwsError(_malformed(codec), f"The request could not be read: {error}", 400) from error
     operation = operation_of(codec, name)
     found = Codec(codec.service, codec.protocol, codec.json_version, operation)
     try:
         given = parameters(operation)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise AwsError("SerializationException", f"{name}: the request could not be read: {error}", 400) from error
+    except _UNREADABLE as error:
+        raise AwsError(_malformed(codec), f"{name}: the request could not be read: {error}", 400) from error
     if operation.input_shape is not None:
         report = _VALIDATOR.validate(given, operation.input_shape)
         if report.has_errors():
@@ -224,72 +238,109 @@ def decode(codec: Codec, request: WireRequest) -> tuple[Codec, dict[str, Any]]:
     return found, given
 
 
-def _read_json(codec: Codec, request: WireRequest) -> Any:
+def _read_json(codec: Codec, request: WireRequest) -> Read:
     document = json.loads(request.body or b"{}")
     name = request.headers["x-amz-target"].partition(".")[2]
     return name, lambda operation: from_json(operation.input_shape, document) if operation.input_shape else {}
 
 
-def _read_query(codec: Codec, request: WireRequest) -> Any:
-    form = dict(parse_qsl(request.body.decode(), keep_blank_values=True)) or dict(request.query)
-    return form.get(
-        "Action", ""
-    ), lambda operation: from_query(operation.input_shape, form) if operation.input_shape else {}
+def _read_query(codec: Codec, request: WireRequest) -> Read:
+    """A form in the body, or the same names in the query string of a GET."""
+    form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+    form = form or {name: values[-1] for name, values in request.query.items()}
+    if "Action" not in form:
+        raise AwsError("MissingAction", "The request is missing an action", 400)
+    for name, value in form.items():
+        if _NOT_XML.search(value):
+            raise AwsError(_malformed(codec), f"{name} has characters that XML cannot carry", 400)
+    return form["Action"], lambda operation: from_query(operation.input_shape, form) if operation.input_shape else {}
 
 
-def _read_rest(codec: Codec, request: WireRequest) -> Any:
-    name, labels = match_rest(codec.service, request.method, request.path)
+def _read_rest(codec: Codec, request: WireRequest) -> Read:
+    name, labels = match_rest(codec.service, request)
     return name, lambda operation: _rest_parameters(operation, labels, request)
 
 
-_READ = {"json": _read_json, "query": _read_query, "rest-json": _read_rest}
+_READ: Mapping[Protocol, Callable[[Codec, WireRequest], Read]] = {
+    "json": _read_json,
+    "query": _read_query,
+    "rest-json": _read_rest,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """How a REST operation is asked for. `required`: names and values that its query string must have."""
+
+    method: str
+    path: re.Pattern[str]
+    required: Mapping[str, list[str]]
+    operation: str
+
+    def matches(self, request: WireRequest) -> re.Match[str] | None:
+        if self.method != request.method or any(
+            request.query.get(key) != value for key, value in self.required.items()
+        ):
+            return None
+        return self.path.fullmatch(request.path)
 
 
 @cache
-def _rest_routes(service: str) -> list[tuple[str, re.Pattern[str], str]]:
-    """(method, path pattern, operation), the most specific first."""
+def _rest_routes(service: str) -> list[_Route]:
+    """The most specific first."""
     routes = []
     for name in service_model(service).operation_names:
         http = service_model(service).operation_model(name).http
-        path = http["requestUri"].partition("?")[0].rstrip("/") or "/"
-        pattern = re.sub(r"\\\{(\w+)(\\\+)?\\\}", lambda m: f"(?P<{m[1]}>{'.+' if m[2] else '[^/]+'})", re.escape(path))
-        routes.append((http["method"], re.compile(pattern + "/?"), name))
-    return sorted(routes, key=lambda route: -len(route[1].pattern))
+        path, _, required = http["requestUri"].partition("?")
+        pattern = re.sub(
+            r"\\\{(\w+)(\\\+)?\\\}", lambda m: f"(?P<{m[1]}>{'.+' if m[2] else '[^/]+'})", re.escape(path.rstrip("/"))
+        )
+        routes.append(_Route(http["method"], re.compile(pattern + "/?"), parse_qs(required), name))
+    return sorted(routes, key=lambda route: (-len(route.required), -len(route.path.pattern)))
 
 
-def match_rest(service: str, method: str, path: str) -> tuple[str, dict[str, str]]:
+def match_rest(service: str, request: WireRequest) -> tuple[str, dict[str, str]]:
     """(operation, path labels). Raises AwsError where no operation has this path."""
-    for verb, pattern, name in _rest_routes(service):
-        if verb == method and (found := pattern.fullmatch(path)):
-            return name, {key: unquote(value) for key, value in found.groupdict().items()}
-    raise AwsError("UnknownOperationException", f"{method} {path} is no operation of {service}", 404)
+    for route in _rest_routes(service):
+        if found := route.matches(request):
+            return route.operation, {key: unquote(value) for key, value in found.groupdict().items()}
+    raise AwsError("UnknownOperationException", f"{request.method} {request.path} is no operation of {service}", 404)
 
 
-def _rest_parameters(operation: OperationModel, labels: Mapping[str, str], request: WireRequest) -> dict[str, Any]:
+def _rest_parameters(operation: OperationModel, labels: Mapping[str, str], request: WireRequest) -> Parameters:
     shape = operation.input_shape
     if shape is None:
         return {}
-    given: dict[str, Any] = {}
+    found = {key: _located(member, key, labels, request) for key, member in shape.members.items()}
+    given = {key: value for key, value in found.items() if value is not None}
     payload = shape.serialization.get("payload")
-    for key, member in shape.members.items():
-        name = member.serialization.get("name", key)
-        raw: Any = None
-        match member.serialization.get("location"):
-            case "uri":
-                raw = labels.get(name)
-            case "querystring":
-                raw = request.query.get(name)
-            case "header":
-                raw = request.headers.get(name.lower())
-            case None if key == payload and member.type_name == "blob":
-                given[key] = request.body
-        if raw is not None:
-            given[key] = _scalar(member, raw) if not isinstance(member, ListShape) else raw.split(",")
-    if request.body and not (payload and shape.members[payload].type_name == "blob"):
-        target = shape.members[payload] if payload else shape
-        document = from_json(target, json.loads(request.body))
-        given.update({payload: document} if payload else document)
+    if payload and shape.members[payload].type_name == "blob":
+        return {**given, payload: request.body}
+    if request.body:
+        document = from_json(shape.members[payload] if payload else shape, json.loads(request.body))
+        given |= {payload: document} if payload else document
     return given
+
+
+def _located(member: Shape, key: str, labels: Mapping[str, str], request: WireRequest) -> Any:
+    """A parameter that travels in the path, the query string or a header; None for one that does not, or was not given."""
+    name = member.serialization.get("name", key)
+    match member.serialization.get("location"):
+        case "uri":
+            values = [labels[name]] if name in labels else []
+        case "querystring":
+            values = list(request.query.get(name, []))
+        case "header":
+            values = [request.headers[name.lower()]] if name.lower() in request.headers else []
+        case _:
+            return None
+    if isinstance(member, ListShape):
+        return [_scalar(member.member, value) for value in values] or None
+    return _scalar(member, values[-1]) if values else None
+
+
+def _malformed(codec: Codec) -> str:
+    return "MalformedInput" if codec.protocol == "query" else "SerializationException"
 
 
 def _invalid(codec: Codec) -> str:
@@ -297,10 +348,8 @@ def _invalid(codec: Codec) -> str:
     if codec.protocol == "query":
         return "ValidationError"
     names = {shape.name for shape in codec.model.error_shapes}
-    return next(
-        (name for name in ("InvalidParameterException", "InvalidParameterValueException") if name in names),
-        "ValidationException",
-    )
+    known = (name for name in ("ValidationException", *INVALID_PARAMETER) if name in names)
+    return next(known, "ValidationException")
 
 
 # ---- answers
@@ -356,25 +405,34 @@ def _encode_rest(operation: OperationModel, result: Mapping[str, Any], headers: 
 
 
 def encode_error(codec: Codec, error: AwsError) -> WireAnswer:
-    """An error in the shape that the caller's SDK reads; the status is the model's where the error names none."""
-    status, request_id = error.status or _status(codec, error.code), str(uuid.uuid4())
-    headers = {"x-amzn-RequestId": request_id}
+    """An error in the shape that the caller's SDK reads; the status is the model's where the error names none.
+
+    A query code can differ from the JSON name of the same error (`ValidationError`, `ValidationException`): `error.code` may be either.
+    """
+    name, query_code, modelled = _spellings(codec, error.code)
+    status, request_id = error.status or modelled, str(uuid.uuid4())
+    headers, fault = {"x-amzn-RequestId": request_id}, "Receiver" if status >= 500 else "Sender"
     if codec.protocol == "query":
-        fault = "Receiver" if status >= 500 else "Sender"
         body = (
-            f'<ErrorResponse xmlns="{codec.model.metadata["xmlNamespace"]}"><Error><Type>{fault}</Type><Code>{escape(error.code)}</Code>'
-            f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+            f'<ErrorResponse xmlns="{codec.model.metadata["xmlNamespace"]}"><Error><Type>{fault}</Type>'
+            f"<Code>{_escaped(query_code)}</Code><Message>{_escaped(error.message)}</Message></Error>"
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return WireAnswer(status, "text/xml", body.encode(), headers)
-    headers["x-amzn-ErrorType"] = error.code
-    document = json.dumps({"__type": error.code, "message": error.message, "Message": error.message})
+    headers["x-amzn-ErrorType"] = name
+    if "awsQueryCompatible" in codec.model.metadata:
+        headers["x-amzn-query-error"] = f"{query_code};{fault}"
+    document = json.dumps({"__type": name, "message": error.message, "Message": error.message})
     kind = "application/json" if codec.protocol == "rest-json" else f"application/x-amz-json-{codec.json_version}"
     return WireAnswer(status, kind, document.encode(), headers)
 
 
-def _status(codec: Codec, code: str) -> int:
+def _spellings(codec: Codec, code: str) -> tuple[str, str, int]:
+    """(name in JSON, code in XML, HTTP status) of an error that the model may know under either name."""
     for shape in codec.model.error_shapes:
-        meta = shape.metadata
-        if code in (shape.name, meta.get("error", {}).get("code")):
-            return int(meta.get("error", {}).get("httpStatusCode") or (500 if meta.get("fault") else 400))
-    return 400
+        meta = shape.metadata.get("error", {})
+        query_code = meta.get("code", shape.name)
+        if code in (shape.name, query_code):
+            usual = 500 if shape.name in SERVER_FAULTS else 400
+            return shape.name, query_code, int(meta.get("httpStatusCode", usual))
+    return code, code, 400
