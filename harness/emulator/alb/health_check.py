@@ -12,6 +12,7 @@ from harness.clock import Wall
 from harness.emulator.alb.messages import Target
 
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d\d\d)[ \r\n]")
+REGISTRATION = 2.0  # seconds until a new target's first check: ELB registers it, and a task that just started opens its port
 Failure = tuple[str, str, str]
 TIMED_OUT: Failure = ("unhealthy", "Target.Timeout", "Request timed out")
 FAILED: Failure = ("unhealthy", "Target.FailedHealthChecks", "Health checks failed")
@@ -57,8 +58,9 @@ class HealthCheck:
 
 
 async def watch(check: HealthCheck, target: Target, checked: Callable[[Failure | None], None]) -> None:
-    """Check at once and then every interval, until cancelled; each result goes to `checked` (None: passed)."""
+    """Check soon after registration and then every interval, until cancelled; each result goes to `checked` (None: passed)."""
     clock = Wall()
+    await clock.sleep(min(REGISTRATION, check.interval))
     while True:
         began = clock.now()
         checked(await once(check, target))
