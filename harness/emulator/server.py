@@ -62,20 +62,15 @@ class Server:
     # ---- AWS
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
-        asked = wire.WireRequest(
-            request.method,
-            request.rel_url.raw_path,
-            {name: request.rel_url.query.getall(name) for name in request.rel_url.query},
-            {name.lower(): value for name, value in request.headers.items()},
-            await request.read(),
-        )
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = wire.WireRequest(request.method, request.raw_path, headers, await request.read())
         codec = self._codec(asked)
         if codec is None:
-            return await self._delegate.forward(request, asked)
-        answer = await self._answer(codec, caller_of(asked), asked)
-        return web.Response(
-            status=answer.status, body=answer.body, content_type=answer.content_type, headers=dict(answer.headers)
-        )
+            answer = await self._delegate.forward(asked)
+        else:
+            answer = await self._answer(codec, caller_of(asked), asked)
+        kind = {"Content-Type": answer.content_type} if answer.content_type else {}
+        return web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **kind})
 
     async def _answer(self, codec: wire.Codec, caller: Caller, asked: wire.WireRequest) -> wire.WireAnswer:
         try:

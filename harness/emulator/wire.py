@@ -10,10 +10,10 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal, cast
 from urllib.parse import parse_qs, parse_qsl, unquote
 from xml.sax.saxutils import escape
@@ -43,15 +43,22 @@ def service_model(service: str) -> ServiceModel:
     return model
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WireRequest:
-    """An HTTP request as the front received it. Header names are lower case."""
+    """An HTTP request. `target` is path and query string as they were sent; header names are lower case."""
 
     method: str
-    path: str
-    query: Mapping[str, Sequence[str]]
+    target: str
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @cached_property
+    def query(self) -> dict[str, list[str]]:
+        return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +336,7 @@ def _located(member: Shape, key: str, labels: Mapping[str, str], request: WireRe
         case "uri":
             values = [labels[name]] if name in labels else []
         case "querystring":
-            values = list(request.query.get(name, []))
+            values = request.query.get(name, [])
         case "header":
             values = [request.headers[name.lower()]] if name.lower() in request.headers else []
         case _:

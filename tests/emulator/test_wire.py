@@ -4,7 +4,7 @@ import json
 import string
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import pytest
 from botocore.awsrequest import HeadersDict
@@ -112,7 +112,7 @@ def sent(operation: OperationModel, protocol: Any, parameters: dict[str, Any]) -
         body = urlencode(body, doseq=True)
     content = body.encode() if isinstance(body, str) else body
     headers = {name.lower(): value for name, value in made["headers"].items()}
-    return WireRequest(made["method"], made["url_path"], {}, headers, content)
+    return WireRequest(made["method"], made["url_path"], headers, content)
 
 
 def check_request(service: str, protocol: Any, operation: OperationModel, data: st.DataObject) -> None:
@@ -154,14 +154,17 @@ def test_any_answer_is_read_by_botocore_as_it_was_given(service: str, protocol: 
 @pytest.mark.parametrize(("service", "protocol"), SPOKEN)
 def test_every_operation_of_every_service_makes_the_round_trip(service: str, protocol: str):
     for operation in operations(service):
+        both_ways(service, protocol, operation)
 
-        @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(data=st.data())
-        def both_ways(data: st.DataObject, operation: OperationModel = operation) -> None:
-            check_request(service, protocol, operation, data)
-            check_answer(service, protocol, operation, data)
 
-        both_ways()
+def both_ways(service: str, protocol: str, operation: OperationModel) -> None:
+    @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        check_request(service, protocol, operation, data)
+        check_answer(service, protocol, operation, data)
+
+    check()
 
 
 # ---- what cannot be read
@@ -170,7 +173,7 @@ def test_every_operation_of_every_service_makes_the_round_trip(service: str, pro
 def refusal(service: str, protocol: Any, body: bytes, operation: str = "", **headers: str) -> AwsError:
     target = {"x-amz-target": f"prefix.{operation}"} if protocol == "json" else {}
     with pytest.raises(AwsError) as refused:
-        wire.decode(Codec(service, protocol), WireRequest("POST", "/", {}, {**target, **headers}, body))
+        wire.decode(Codec(service, protocol), WireRequest("POST", "/", {**target, **headers}, body))
     return refused.value
 
 
@@ -209,7 +212,7 @@ def test_no_body_whatever_breaks_the_codec(body: bytes):
     ):
         content = b"Action=CreateRule&" + body if protocol == "query" else body
         with pytest.raises(AwsError):
-            wire.decode(Codec(service, protocol), WireRequest("POST", "/", {}, headers, content))  # type: ignore[arg-type]
+            wire.decode(Codec(service, protocol), WireRequest("POST", "/", headers, content))  # type: ignore[arg-type]
 
 
 def test_form_without_an_action_is_missing_it():
@@ -293,19 +296,18 @@ def test_error_has_the_models_status_and_the_shape_botocore_reads(service: str, 
     ],
 )
 def test_rest_path_names_its_operation(method: str, path: str, operation: str, labels: dict[str, str]):
-    assert wire.match_rest("lambda", WireRequest(method, path, {}, {}, b"")) == (operation, labels)
+    assert wire.match_rest("lambda", WireRequest(method, path, {}, b"")) == (operation, labels)
 
 
 def test_rest_path_of_no_operation_is_unknown():
     with pytest.raises(AwsError, match=r"PATCH /2015-03-31/functions is no operation of lambda"):
-        wire.match_rest("lambda", WireRequest("PATCH", "/2015-03-31/functions", {}, {}, b""))
+        wire.match_rest("lambda", WireRequest("PATCH", "/2015-03-31/functions", {}, b""))
 
 
 def test_rest_request_is_read_from_path_query_headers_and_body():
     request = WireRequest(
         "POST",
-        "/2015-03-31/functions/hook/invocations",
-        {"Qualifier": ["1"]},
+        "/2015-03-31/functions/hook/invocations?Qualifier=1",
         {"x-amz-invocation-type": "Event"},
         b'{"DeploymentId": "d-1"}',
     )
@@ -320,13 +322,13 @@ def test_rest_request_is_read_from_path_query_headers_and_body():
 
 def test_rest_list_in_the_query_string_keeps_every_value():
     arn = "arn:aws:lambda:us-east-1:123456789012:function:hook"
-    request = WireRequest("DELETE", f"/2017-03-31/tags/{arn}", {"tagKeys": ["a", "b,c"]}, {}, b"")
+    request = WireRequest("DELETE", f"/2017-03-31/tags/{arn}?tagKeys=a&tagKeys=b%2Cc", {}, b"")
     assert wire.decode(Codec("lambda", "rest-json"), request)[1] == {"Resource": arn, "TagKeys": ["a", "b,c"]}
 
 
 def test_every_path_of_the_lambda_model_leads_to_its_own_operation():
     for operation in operations("lambda"):
-        path, _, query = operation.http["requestUri"].partition("?")
+        path = operation.http["requestUri"]
         labels = {
             member.serialization["name"]: "x"
             for member in (operation.input_shape.members.values() if operation.input_shape else ())
@@ -335,10 +337,7 @@ def test_every_path_of_the_lambda_model_leads_to_its_own_operation():
         for name, value in labels.items():
             path = path.replace(f"{{{name}}}", value).replace(f"{{{name}+}}", value)
         assert not set("{}") & set(path), path
-        assert (
-            wire.match_rest("lambda", WireRequest(operation.http["method"], path, parse_qs(query), {}, b""))[0]
-            == operation.name
-        )
+        assert wire.match_rest("lambda", WireRequest(operation.http["method"], path, {}, b""))[0] == operation.name
 
 
 def test_answer_has_a_request_id_of_its_own():
