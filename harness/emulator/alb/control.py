@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -33,8 +34,9 @@ class Control:
         """Until the emulator closes its end; then nothing is left."""
         news = [asyncio.ensure_future(self._flush()), asyncio.ensure_future(self._sweep())]
         try:
-            while line := await reader.readline():
-                self._send(await self._obey(json.loads(line)))
+            with contextlib.suppress(ConnectionError):  # killed, the emulator closes nothing: its end just goes
+                while line := await reader.readline():
+                    self._send(await self._obey(json.loads(line)))
         finally:
             for task in news:
                 task.cancel()
@@ -118,9 +120,8 @@ class Control:
                 self._health.clear()
                 self._send({"event": "health", "changes": changes})
             if self._rows:
-                rows = [row.to_json() for row in self._rows]
+                self._send({"event": "access", "rows": self._rows})
                 self._rows.clear()
-                self._send({"event": "access", "rows": rows})
 
     async def _sweep(self) -> None:
         while True:

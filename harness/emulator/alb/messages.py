@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,8 @@ class HealthChange:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRow:
-    """One finished request. Times are seconds, -1 where there was none; `target` is `ip:port` or `-`."""
+class AccessRow(NamedTuple):
+    """One finished request. Times are seconds, -1 where there was none; `target` is `ip:port` or `-`. A JSON list on the wire."""
 
     time: float
     load_balancer: str
@@ -62,6 +61,3 @@ class AccessRow:
     rule_priority: str
     actions: str
     error_reason: str
-
-    def to_json(self) -> Sequence[Any]:
-        return astuple(self)
