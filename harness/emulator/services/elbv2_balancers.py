@@ -7,8 +7,9 @@ from typing import Any
 
 from harness import clock
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
-from harness.emulator.services.elbv2_base import Base, attributes_of, page, pairs_of, tags_of
-from harness.emulator.services.elbv2_state import LOAD_BALANCER_ATTRIBUTES, LoadBalancer, new_id
+from harness.emulator.services import elbv2_attributes as attributes
+from harness.emulator.services.elbv2_base import Base, page, pairs_of, tags_of
+from harness.emulator.services.elbv2_state import LoadBalancer, new_id
 
 NAME = re.compile(r"(?!internal-)(?!-)[A-Za-z0-9-]{1,32}(?<!-)")
 
@@ -53,12 +54,15 @@ class Balancers(Base):
         try:
             answer = await self.cloud.call(caller, "ec2", "DescribeSubnets", SubnetIds=subnets)
         except AwsError as error:
-            raise AwsError("SubnetNotFound", f"The subnet ID '{', '.join(subnets)}' is not valid: {error}") from error
+            if not error.code.startswith("InvalidSubnetID"):
+                raise
+            raise AwsError("SubnetNotFound", error.message) from error
         found = answer["Subnets"]
         zones = [{"ZoneName": one["AvailabilityZone"], "SubnetId": one["SubnetId"]} for one in found]
-        if len({zone["ZoneName"] for zone in zones}) < 2:
+        if len({zone["ZoneName"] for zone in zones}) < len(zones):
             raise AwsError(
-                "ValidationError", "At least two subnets in two different Availability Zones must be specified"
+                "InvalidConfigurationRequest",
+                "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
             )
         return str(found[0]["VpcId"]), zones
 
@@ -84,10 +88,12 @@ class Balancers(Base):
                 "OperationNotPermitted",
                 f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled",
             )
-        for listener in state.listeners_of(arn):
-            await self.cloud.plane.delete_listener(listener.arn)
-            del state.listeners[listener.arn]
+        listeners = state.listeners_of(arn)
         del state.load_balancers[arn]
+        for listener in listeners:
+            del state.listeners[listener.arn]
+        for listener in listeners:
+            await self.cloud.plane.delete_listener(listener.arn)
         self.cloud.changed.ring()
         return {}
 
@@ -97,9 +103,10 @@ class Balancers(Base):
     async def modify_load_balancer_attributes(self, caller: Caller, request: Request) -> Answer:
         state = self.states[caller]
         balancer = state.load_balancer(request["LoadBalancerArn"])
-        balancer.attributes |= attributes_of(request["Attributes"], LOAD_BALANCER_ATTRIBUTES)
+        balancer.attributes |= attributes.LOAD_BALANCER.of(request["Attributes"])
         for listener in state.listeners_of(balancer.arn):
-            await self.put_listener(state, listener)
+            async with self.changing(state, listener):
+                pass
         return {"Attributes": pairs_of(balancer.attributes)}
 
     async def set_subnets(self, caller: Caller, request: Request) -> Answer:

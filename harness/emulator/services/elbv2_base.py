@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from harness.emulator.alb.plane import PlaneRefused
 from harness.emulator.cloud import AwsError, Cloud, Regional
 from harness.emulator.services.elbv2_state import Elbv2State, Listener, TargetGroup
 
+LARGEST_PAGE = 400
 HEALTH_CHECK = (
     "HealthCheckProtocol",
     "HealthCheckPort",
@@ -26,9 +29,22 @@ class Base:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.states: Regional[Elbv2State] = Regional(Elbv2State)
+        self._change = asyncio.Lock()
+
+    @asynccontextmanager
+    async def changing(self, state: Elbv2State, listener: Listener) -> AsyncIterator[None]:
+        """What is changed inside is in force at the end; where it is refused, all is as before. One change at a time."""
+        async with self._change:
+            port, rules = listener.port, listener.rules
+            try:
+                yield
+                await self.put_listener(state, listener)
+            except BaseException:
+                listener.port, listener.rules = port, rules
+                raise
 
     async def put_listener(self, state: Elbv2State, listener: Listener) -> None:
-        """Bring a listener's rules into force in the data plane; answers when they are. Raises AwsError where it cannot."""
+        """Bring a listener's rules into force in the data plane; returns when they are. Raises AwsError where it cannot."""
         balancer = state.load_balancer(listener.load_balancer)
         rules = [
             {"RuleArn": rule.arn, "Priority": rule.priority, "Conditions": rule.conditions, "Actions": rule.actions}
@@ -60,16 +76,10 @@ def pairs_of(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def attributes_of(pairs: Sequence[Mapping[str, str]], known: Mapping[str, str]) -> dict[str, str]:
-    """Attributes that a Modify call gives. Raises AwsError for one that does not exist."""
-    for pair in pairs:
-        if pair["Key"] not in known:
-            raise AwsError("InvalidConfigurationRequest", f"Attribute key '{pair['Key']}' is not recognized")
-    return {pair["Key"]: pair.get("Value", "") for pair in pairs}
-
-
 def page(items: Sequence[Any], request: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """One page of `items` by Marker and PageSize."""
-    start, size = int(request.get("Marker") or 0), request.get("PageSize", 400)
-    following = start + size
+    """One page of `items` by Marker and PageSize. Raises AwsError for a marker that is none of ours."""
+    marker, size = request.get("Marker") or "0", request.get("PageSize", LARGEST_PAGE)
+    if not marker.isdecimal():
+        raise AwsError("ValidationError", f"The marker '{marker}' is not valid")
+    start, following = int(marker), int(marker) + size
     return {key: list(items[start:following]), "NextMarker": str(following) if following < len(items) else None}

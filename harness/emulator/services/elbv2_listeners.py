@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
+from harness.emulator.services import elbv2_attributes as attributes
 from harness.emulator.services.elbv2_base import Base, page, pairs_of, tags_of
-from harness.emulator.services.elbv2_state import Action, Elbv2State, Listener, Rule, new_id, targets_of
-
-HIGHEST_PRIORITY = 50000
-NO_STICKINESS = {"Enabled": False}
-ONCE_PER_RULE = {"host-header", "path-pattern", "http-request-method", "source-ip"}
+from harness.emulator.services.elbv2_rules import (
+    HIGHEST_PRIORITY,
+    actions_of,
+    conditions_of,
+    groups_of,
+    in_order,
+    invalid,
+    render_listener,
+    render_rule,
+)
+from harness.emulator.services.elbv2_state import Action, Elbv2State, Listener, Rule, new_id
 
 
 class Listeners(Base):
     async def create_listener(self, caller: Caller, request: Request) -> Answer:
         state = self.states[caller]
         balancer = state.load_balancer(request["LoadBalancerArn"])
-        protocol, port = request.get("Protocol", "HTTP"), request.get("Port", 80)
-        if protocol != "HTTP":
-            raise AwsError(
-                "NotImplemented", f"elbv2: {protocol} listeners are not emulated by rehearse yet: use HTTP", 501
-            )
-        if any(one.port == port for one in state.listeners_of(balancer.arn)):
-            raise AwsError("DuplicateListener", "A listener already exists on this port for this load balancer")
-        actions = self._actions(state, request["DefaultActions"], balancer.arn)
-        arn = balancer.arn.replace(":loadbalancer/", ":listener/") + "/" + new_id()
-        default = Rule(f"{arn.replace(':listener/', ':listener-rule/')}/{new_id()}", "default", [], actions)
-        listener = Listener(arn, balancer.arn, protocol, port, [default], tags=tags_of(request.get("Tags", [])))
-        await self.put_listener(state, listener)
+        _check_protocol(request.get("Protocol"))
+        if "Port" not in request:
+            raise invalid("A listener port must be specified")
+        _free_port(state, balancer.arn, request["Port"])
+        actions = _actions(state, request["DefaultActions"], balancer.arn)
+        arn = f"{balancer.arn.replace(':loadbalancer/', ':listener/')}/{new_id()}"
+        rules = [Rule(_rule_arn(arn), "default", [], actions)]
+        listener = Listener(arn, balancer.arn, "HTTP", request["Port"], rules, tags=tags_of(request.get("Tags", [])))
         state.listeners[arn] = listener
+        try:
+            async with self.changing(state, listener):
+                pass
+        except AwsError:
+            del state.listeners[arn]
+            raise
         return {"Listeners": [render_listener(listener)]}
 
     def describe_listeners(self, caller: Caller, request: Request) -> Answer:
@@ -39,30 +49,20 @@ class Listeners(Base):
         elif balancer := request.get("LoadBalancerArn"):
             found = state.listeners_of(state.load_balancer(balancer).arn)
         else:
-            raise AwsError("ValidationError", "You must specify either listener ARNs or a load balancer ARN")
+            raise invalid("You must specify either listener ARNs or a load balancer ARN")
         return page([render_listener(one) for one in found], request, "Listeners")
 
     async def modify_listener(self, caller: Caller, request: Request) -> Answer:
         state = self.states[caller]
         listener = state.listener(request["ListenerArn"])
-        if request.get("Protocol", "HTTP") != "HTTP":
-            raise AwsError(
-                "NotImplemented",
-                f"elbv2: {request['Protocol']} listeners are not emulated by rehearse yet: use HTTP",
-                501,
-            )
-        port = request.get("Port", listener.port)
-        if any(one.port == port and one is not listener for one in state.listeners_of(listener.load_balancer)):
-            raise AwsError("DuplicateListener", "A listener already exists on this port for this load balancer")
-        old = listener.port, listener.default.actions
-        listener.port = port
-        if actions := request.get("DefaultActions"):
-            listener.default.actions = self._actions(state, actions, listener.load_balancer)
-        try:
-            await self.put_listener(state, listener)
-        except AwsError:
-            listener.port, listener.default.actions = old
-            raise
+        _check_protocol(request.get("Protocol"))
+        async with self.changing(state, listener):
+            if request.get("Port", listener.port) != listener.port:
+                _free_port(state, listener.load_balancer, request["Port"])
+                listener.port = request["Port"]
+            if given := request.get("DefaultActions"):
+                changed = replace(listener.default, actions=_actions(state, given, listener.load_balancer))
+                listener.rules = [changed if rule.is_default else rule for rule in listener.rules]
         return {"Listeners": [render_listener(listener)]}
 
     async def delete_listener(self, caller: Caller, request: Request) -> Answer:
@@ -75,7 +75,13 @@ class Listeners(Base):
     def describe_listener_attributes(self, caller: Caller, request: Request) -> Answer:
         return {"Attributes": pairs_of(self.states[caller].listener(request["ListenerArn"]).attributes)}
 
+    def modify_listener_attributes(self, caller: Caller, request: Request) -> Answer:
+        listener = self.states[caller].listener(request["ListenerArn"])
+        listener.attributes |= attributes.LISTENER.of(request["Attributes"])
+        return {"Attributes": pairs_of(listener.attributes)}
+
     def describe_listener_certificates(self, caller: Caller, request: Request) -> Answer:
+        """None: there are no HTTPS listeners here."""
         self.states[caller].listener(request["ListenerArn"])
         return {"Certificates": []}
 
@@ -83,14 +89,15 @@ class Listeners(Base):
 
     async def create_rule(self, caller: Caller, request: Request) -> Answer:
         state = self.states[caller]
-        listener = state.listener(request["ListenerArn"])
-        self._free_priority(listener, request["Priority"])
-        actions = self._actions(state, request["Actions"], listener.load_balancer)
-        arn = f"{listener.arn.replace(':listener/', ':listener-rule/')}/{new_id()}"
-        rule = Rule(
-            arn, str(request["Priority"]), _conditions(request["Conditions"]), actions, tags_of(request.get("Tags", []))
-        )
-        await self._with_rules(state, listener, [*listener.rules, rule])
+        listener, priority = state.listener(request["ListenerArn"]), request["Priority"]
+        _refuse_transforms(request)
+        conditions = conditions_of(request["Conditions"])
+        tags = tags_of(request.get("Tags", []))
+        async with self.changing(state, listener):
+            actions = _actions(state, request["Actions"], listener.load_balancer)
+            _check_priorities({priority: ""}, listener.rules)
+            rule = Rule(_rule_arn(listener.arn), str(priority), conditions, actions, tags)
+            listener.rules = [*listener.rules, rule]
         return {"Rules": [render_rule(rule)]}
 
     def describe_rules(self, caller: Caller, request: Request) -> Answer:
@@ -100,28 +107,32 @@ class Listeners(Base):
         elif listener := request.get("ListenerArn"):
             found = in_order(state.listener(listener).rules)
         else:
-            raise AwsError("ValidationError", "You must specify either listener rule ARNs or a listener ARN")
+            raise invalid("You must specify either listener rule ARNs or a listener ARN")
         return page([render_rule(one) for one in found], request, "Rules")
 
     async def modify_rule(self, caller: Caller, request: Request) -> Answer:
-        state = self.states[caller]
-        listener, old = state.rule(request["RuleArn"])
-        if old.is_default:
-            raise AwsError("OperationNotPermitted", f"Default rule '{old.arn}' cannot be modified")
-        actions = (
-            self._actions(state, request["Actions"], listener.load_balancer) if request.get("Actions") else old.actions
-        )
-        conditions = _conditions(request["Conditions"]) if request.get("Conditions") else old.conditions
-        new = Rule(old.arn, old.priority, conditions, actions, old.tags)
-        await self._with_rules(state, listener, [new if one is old else one for one in listener.rules])
+        state, arn = self.states[caller], request["RuleArn"]
+        listener, _ = state.rule(arn)
+        _refuse_transforms(request)
+        async with self.changing(state, listener):
+            _, old = state.rule(arn)
+            if old.is_default:
+                raise AwsError("OperationNotPermitted", f"Default rule '{arn}' cannot be modified")
+            new = old
+            if given := request.get("Actions"):
+                new = replace(new, actions=_actions(state, given, listener.load_balancer))
+            if "Conditions" in request:
+                new = replace(new, conditions=conditions_of(request["Conditions"]))
+            listener.rules = [new if one is old else one for one in listener.rules]
         return {"Rules": [render_rule(new)]}
 
     async def delete_rule(self, caller: Caller, request: Request) -> Answer:
-        state = self.states[caller]
-        listener, rule = state.rule(request["RuleArn"])
+        state, arn = self.states[caller], request["RuleArn"]
+        listener, rule = state.rule(arn)
         if rule.is_default:
-            raise AwsError("OperationNotPermitted", f"Default rule '{rule.arn}' cannot be deleted")
-        await self._with_rules(state, listener, [one for one in listener.rules if one is not rule])
+            raise AwsError("OperationNotPermitted", f"Default rule '{arn}' cannot be deleted")
+        async with self.changing(state, listener):
+            listener.rules = [one for one in listener.rules if one.arn != arn]
         return {}
 
     async def set_rule_priorities(self, caller: Caller, request: Request) -> Answer:
@@ -129,119 +140,66 @@ class Listeners(Base):
         wanted = {one["RuleArn"]: one["Priority"] for one in request["RulePriorities"]}
         found = [state.rule(arn) for arn in wanted]
         listener = found[0][0]
-        kept = {int(one.priority) for one in listener.rules if not one.is_default and one.arn not in wanted}
-        if kept & set(wanted.values()) or len(set(wanted.values())) < len(wanted):
-            raise AwsError("PriorityInUse", f"Priority '{sorted(wanted.values())}' is currently in use")
-        for _, rule in found:
-            rule.priority = str(wanted[rule.arn])
-        await self.put_listener(state, listener)
-        return {"Rules": [render_rule(rule) for _, rule in found]}
-
-    async def _with_rules(self, state: Elbv2State, listener: Listener, rules: list[Rule]) -> None:
-        """Put new rules in force; when the data plane refuses them, the old ones stay."""
-        old, listener.rules = listener.rules, rules
-        try:
-            await self.put_listener(state, listener)
-        except AwsError:
-            listener.rules = old
-            raise
-
-    def _free_priority(self, listener: Listener, priority: int) -> None:
-        if not 1 <= priority <= HIGHEST_PRIORITY:
-            raise AwsError("ValidationError", f"Priority '{priority}' must be between 1 and {HIGHEST_PRIORITY}")
-        if any(one.priority == str(priority) for one in listener.rules):
-            raise AwsError("PriorityInUse", f"Priority '{priority}' is currently in use")
-
-    def _actions(self, state: Elbv2State, raw: list[Action], balancer: str) -> list[Action]:
-        """Actions as they are kept: a forward always has its ForwardConfig. Raises AwsError."""
-        actions = [_normal(action) for action in raw]
-        for arn, weight in targets_of(actions).items():
-            state.target_group(arn)
-            if not 0 <= weight <= 999:
-                raise AwsError(
-                    "ValidationError", f"Weight '{weight}' of target group '{arn}' must be between 0 and 999"
-                )
-            if any(other != balancer for other in state.load_balancers_of(arn)):
-                raise AwsError(
-                    "TargetGroupAssociationLimit",
-                    f"The following target groups cannot be associated with more than one load balancer: {arn}",
-                )
-        return actions
+        if any(other is not listener for other, _ in found):
+            raise invalid("The rules must be of the same listener")
+        if any(rule.is_default for _, rule in found):
+            raise AwsError("OperationNotPermitted", "The priority of a default rule cannot be set")
+        async with self.changing(state, listener):
+            _check_priorities(_by_priority(wanted), [one for one in listener.rules if one.arn not in wanted])
+            listener.rules = [
+                replace(one, priority=str(wanted[one.arn])) if one.arn in wanted else one for one in listener.rules
+            ]
+        return {"Rules": [render_rule(one) for one in in_order(listener.rules) if one.arn in wanted]}
 
 
-def _normal(action: Action) -> Action:
-    """Exactly one of forward, redirect, fixed-response."""
-    match action["Type"]:
-        case "forward":
-            return {**_forward(action), **({"Order": action["Order"]} if "Order" in action else {})}
-        case "redirect" | "fixed-response":
-            return action
-        case other:
-            raise AwsError("NotImplemented", f"elbv2: {other} actions are not emulated by rehearse yet", 501)
+def _rule_arn(listener: str) -> str:
+    return f"{listener.replace(':listener/', ':listener-rule/')}/{new_id()}"
 
 
-def _forward(action: Action) -> Action:
-    config = action.get("ForwardConfig", {})
-    groups = config.get("TargetGroups") or (
-        [{"TargetGroupArn": action["TargetGroupArn"]}] if action.get("TargetGroupArn") else []
-    )
-    if not groups or len(groups) > 5:
-        raise AwsError("InvalidLoadBalancerAction", "A forward action needs between one and five target groups")
-    if action.get("TargetGroupArn") and [one["TargetGroupArn"] for one in groups] != [action["TargetGroupArn"]]:
-        raise AwsError(
-            "InvalidLoadBalancerAction",
-            "TargetGroupArn and ForwardConfig of a forward action must name the same target group",
-        )
-    stickiness = config.get("TargetGroupStickinessConfig") or NO_STICKINESS
-    if stickiness.get("Enabled"):
-        raise AwsError("NotImplemented", "elbv2: target group stickiness is not emulated by rehearse yet", 501)
-    weighted = [{"TargetGroupArn": one["TargetGroupArn"], "Weight": one.get("Weight", 1)} for one in groups]
-    return {
-        "Type": "forward",
-        "ForwardConfig": {"TargetGroups": weighted, "TargetGroupStickinessConfig": dict(stickiness)},
-    }
+def _check_protocol(protocol: str | None) -> None:
+    if protocol not in (None, "HTTP"):
+        said = f"elbv2: {protocol} listeners are not emulated by rehearse yet: use HTTP"
+        raise AwsError("NotImplemented", said, 501)
 
 
-def _conditions(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    fields = [one.get("Field", "") for one in raw]
-    if not raw:
-        raise AwsError("ValidationError", "A rule needs at least one condition")
-    for field in ONCE_PER_RULE:
-        if fields.count(field) > 1:
+def _refuse_transforms(request: Request) -> None:
+    if request.get("Transforms"):
+        raise AwsError("NotImplemented", "elbv2: Transforms of a rule are not emulated by rehearse yet", 501)
+
+
+def _free_port(state: Elbv2State, balancer: str, port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise invalid(f"Port '{port}' must be between 1 and 65535")
+    if any(one.port == port for one in state.listeners_of(balancer)):
+        raise AwsError("DuplicateListener", "A listener already exists on this port for this load balancer")
+
+
+def _actions(state: Elbv2State, raw: Sequence[Action], balancer: str) -> list[Action]:
+    """Checked actions, whose target groups exist and are free for this load balancer. Raises AwsError."""
+    actions = actions_of(raw)
+    for arn in groups_of(actions):
+        state.target_group(arn)
+        if any(other != balancer for other in state.load_balancers_of(arn)):
             raise AwsError(
-                "InvalidConfigurationRequest", f"A rule can have at most one condition with the field '{field}'"
+                "TargetGroupAssociationLimit",
+                f"The following target groups cannot be associated with more than one load balancer: {arn}",
             )
-    return raw
+    return actions
 
 
-def in_order(rules: list[Rule]) -> list[Rule]:
-    return sorted(rules, key=lambda rule: HIGHEST_PRIORITY + 1 if rule.is_default else int(rule.priority))
+def _by_priority(wanted: Mapping[str, int]) -> dict[int, str]:
+    """Raises AwsError where two rules want the same priority."""
+    by_priority: dict[int, str] = {}
+    for arn, priority in wanted.items():
+        if by_priority.setdefault(priority, arn) != arn:
+            raise AwsError("PriorityInUse", f"Priority '{priority}' is currently in use")
+    return by_priority
 
 
-def render_actions(actions: list[Action]) -> list[Action]:
-    """A forward to one group shows TargetGroupArn too, one to two groups does not (C.1)."""
-    shown = []
-    for action in actions:
-        groups = action.get("ForwardConfig", {}).get("TargetGroups", [])
-        shown.append({**action, "TargetGroupArn": groups[0]["TargetGroupArn"]} if len(groups) == 1 else action)
-    return shown
-
-
-def render_listener(listener: Listener) -> dict[str, Any]:
-    return {
-        "ListenerArn": listener.arn,
-        "LoadBalancerArn": listener.load_balancer,
-        "Port": listener.port,
-        "Protocol": listener.protocol,
-        "DefaultActions": render_actions(listener.default.actions),
-    }
-
-
-def render_rule(rule: Rule) -> dict[str, Any]:
-    return {
-        "RuleArn": rule.arn,
-        "Priority": rule.priority,
-        "Conditions": rule.conditions,
-        "Actions": render_actions(rule.actions),
-        "IsDefault": rule.is_default,
-    }
+def _check_priorities(wanted: Mapping[int, str], others: Sequence[Rule]) -> None:
+    taken = {rule.priority for rule in others}
+    for priority in wanted:
+        if not 1 <= priority <= HIGHEST_PRIORITY:
+            raise invalid(f"Priority '{priority}' must be between 1 and {HIGHEST_PRIORITY}")
+        if str(priority) in taken:
+            raise AwsError("PriorityInUse", f"Priority '{priority}' is currently in use")

@@ -8,45 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.emulator.cloud import AwsError
+from harness.emulator.services import elbv2_attributes
 
 Action = dict[str, Any]
-LOAD_BALANCER_ATTRIBUTES = {
-    "access_logs.s3.enabled": "false",
-    "access_logs.s3.bucket": "",
-    "access_logs.s3.prefix": "",
-    "client_keep_alive.seconds": "3600",
-    "connection_logs.s3.enabled": "false",
-    "connection_logs.s3.bucket": "",
-    "connection_logs.s3.prefix": "",
-    "deletion_protection.enabled": "false",
-    "idle_timeout.timeout_seconds": "60",
-    "load_balancing.cross_zone.enabled": "true",
-    "routing.http.desync_mitigation_mode": "defensive",
-    "routing.http.drop_invalid_header_fields.enabled": "false",
-    "routing.http.preserve_host_header.enabled": "false",
-    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "false",
-    "routing.http.xff_client_port.enabled": "false",
-    "routing.http.xff_header_processing.mode": "append",
-    "routing.http2.enabled": "true",
-    "waf.fail_open.enabled": "false",
-    "zonal_shift.config.enabled": "false",
-}
-TARGET_GROUP_ATTRIBUTES = {
-    "deregistration_delay.timeout_seconds": "300",
-    "load_balancing.algorithm.type": "round_robin",
-    "load_balancing.algorithm.anomaly_mitigation": "off",
-    "load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
-    "slow_start.duration_seconds": "0",
-    "stickiness.enabled": "false",
-    "stickiness.type": "lb_cookie",
-    "stickiness.app_cookie.cookie_name": "",
-    "stickiness.app_cookie.duration_seconds": "86400",
-    "stickiness.lb_cookie.duration_seconds": "86400",
-    "target_group_health.dns_failover.minimum_healthy_targets.count": "1",
-    "target_group_health.dns_failover.minimum_healthy_targets.percentage": "off",
-    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count": "1",
-    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": "off",
-}
+Condition = dict[str, Any]
 
 
 def new_id() -> str:
@@ -73,22 +38,29 @@ class TargetGroup:
     arn: str
     name: str
     settings: dict[str, Any]
-    attributes: dict[str, str] = field(default_factory=lambda: dict(TARGET_GROUP_ATTRIBUTES))
+    attributes: dict[str, str] = field(default_factory=lambda: dict(elbv2_attributes.TARGET_GROUP.defaults))
     tags: dict[str, str] = field(default_factory=dict)
     targets: dict[tuple[str, int], TargetHealth] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Rule:
+    """A change replaces the rule. Its forward actions always have a ForwardConfig."""
+
     arn: str
     priority: str  # "1" to "50000", or "default"
-    conditions: list[dict[str, Any]]
+    conditions: list[Condition]
     actions: list[Action]
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_default(self) -> bool:
         return self.priority == "default"
+
+    def forwards_to(self, target_group: str) -> bool:
+        """Weight 0 counts: the group is in use (C.1)."""
+        configs = (action["ForwardConfig"] for action in self.actions if action["Type"] == "forward")
+        return any(target_group == group["TargetGroupArn"] for config in configs for group in config["TargetGroups"])
 
 
 @dataclass
@@ -100,7 +72,7 @@ class Listener:
     protocol: str
     port: int
     rules: list[Rule]
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=lambda: dict(elbv2_attributes.LISTENER.defaults))
     tags: dict[str, str] = field(default_factory=dict)
     bound: int = 0
 
@@ -120,7 +92,7 @@ class LoadBalancer:
     security_groups: list[str]
     created: float
     ip_address_type: str = "ipv4"
-    attributes: dict[str, str] = field(default_factory=lambda: dict(LOAD_BALANCER_ATTRIBUTES))
+    attributes: dict[str, str] = field(default_factory=lambda: dict(elbv2_attributes.LOAD_BALANCER.defaults))
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -169,7 +141,7 @@ class Elbv2State:
     def users_of(self, target_group: str) -> Iterator[Listener]:
         """Listeners with a rule that forwards to a group, weight 0 included."""
         for listener in self.listeners.values():
-            if any(target_group in targets_of(rule.actions) for rule in listener.rules):
+            if any(rule.forwards_to(target_group) for rule in listener.rules):
                 yield listener
 
     def load_balancers_of(self, target_group: str) -> list[str]:
@@ -188,13 +160,3 @@ class Elbv2State:
             case "listener-rule":
                 return self.rule(arn)[1].tags
         raise AwsError("ValidationError", f"'{arn}' is not a valid ARN")
-
-
-def targets_of(actions: list[Action]) -> dict[str, int]:
-    """Target group ARN to weight, over all forward actions."""
-    weights: dict[str, int] = {}
-    for action in actions:
-        if action["Type"] == "forward":
-            for group in action["ForwardConfig"]["TargetGroups"]:
-                weights[group["TargetGroupArn"]] = group.get("Weight", 1)
-    return weights

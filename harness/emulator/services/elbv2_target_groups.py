@@ -7,9 +7,11 @@ from typing import Any
 
 from harness.emulator.alb.plane import HealthChange, Target
 from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request
-from harness.emulator.services.elbv2_base import HEALTH_CHECK, Base, attributes_of, page, pairs_of, tags_of
-from harness.emulator.services.elbv2_state import TARGET_GROUP_ATTRIBUTES, Elbv2State, TargetGroup, TargetHealth, new_id
+from harness.emulator.services import elbv2_attributes as attributes
+from harness.emulator.services.elbv2_base import HEALTH_CHECK, Base, page, pairs_of, tags_of
+from harness.emulator.services.elbv2_state import Elbv2State, TargetGroup, TargetHealth, new_id
 
+ALGORITHM = "load_balancing.algorithm.type"
 NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,32}(?<!-)")
 DEFAULTS: dict[str, Any] = {
     "TargetType": "instance",
@@ -103,17 +105,10 @@ class TargetGroups(Base):
 
     async def modify_target_group_attributes(self, caller: Caller, request: Request) -> Answer:
         group = self.states[caller].target_group(request["TargetGroupArn"])
-        given = attributes_of(request["Attributes"], TARGET_GROUP_ATTRIBUTES)
-        delay = given.get("deregistration_delay.timeout_seconds", "0")
-        if not delay.isdigit() or int(delay) > 3600:
-            raise AwsError(
-                "InvalidConfigurationRequest", f"'deregistration_delay.timeout_seconds' must be 0-3600, not '{delay}'"
-            )
-        for key, unused in (("stickiness.enabled", "false"), ("slow_start.duration_seconds", "0")):
-            if given.get(key, unused) != unused:
-                raise AwsError(
-                    "NotImplemented", f"elbv2: the target group attribute {key} is not emulated by rehearse yet", 501
-                )
+        given = attributes.TARGET_GROUP.of(request["Attributes"])
+        algorithm = given.get(ALGORITHM, attributes.ALGORITHMS[0])
+        if algorithm not in attributes.ALGORITHMS:
+            raise AwsError("NotImplemented", f"elbv2: the algorithm {algorithm} is not emulated by rehearse yet", 501)
         group.attributes |= given
         await self.put_target_group(group)
         return {"Attributes": pairs_of(group.attributes)}

@@ -1,0 +1,134 @@
+"""Attributes of load balancers, target groups and listeners: what there is, its default, and what has an effect here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.emulator.cloud import AwsError
+
+log = logging.getLogger("rehearse.elbv2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributes:
+    """Attributes of one kind of resource. `effective` ones do here what they do on AWS, the others are only kept.
+
+    `refused` ones would change who gets a request, and are not emulated: another value than the default is an error.
+    """
+
+    kind: str
+    defaults: Mapping[str, str]
+    effective: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    ranges: Mapping[str, tuple[int, int]]
+
+    def of(self, pairs: Sequence[Mapping[str, str]]) -> dict[str, str]:
+        """What a Modify call gives, checked. Raises AwsError."""
+        given = {pair["Key"]: pair.get("Value", "") for pair in pairs}
+        for key, value in given.items():
+            self._check(key, value)
+        return given
+
+    def _check(self, key: str, value: str) -> None:
+        if key not in self.defaults:
+            raise AwsError("InvalidConfigurationRequest", f"{self.kind} attribute key '{key}' is not recognized")
+        low, high = self.ranges.get(key, (0, 0))
+        if key in self.ranges and not (value.isdecimal() and low <= int(value) <= high):
+            raise AwsError(
+                "InvalidConfigurationRequest",
+                f"{self.kind} attribute value '{value}' of '{key}' must be a number between {low} and {high}",
+            )
+        if value == self.defaults[key]:
+            return
+        if key in self.refused:
+            raise AwsError(
+                "NotImplemented", f"elbv2: the {self.kind.lower()} attribute {key} is not emulated by rehearse yet", 501
+            )
+        if key not in self.effective:
+            log.warning("the %s attribute %s=%s is kept but has no effect here", self.kind.lower(), key, value)
+
+
+LOAD_BALANCER = Attributes(
+    kind="Load balancer",
+    defaults={
+        "access_logs.s3.enabled": "false",
+        "access_logs.s3.bucket": "",
+        "access_logs.s3.prefix": "",
+        "client_keep_alive.seconds": "3600",
+        "connection_logs.s3.enabled": "false",
+        "connection_logs.s3.bucket": "",
+        "connection_logs.s3.prefix": "",
+        "deletion_protection.enabled": "false",
+        "health_check_logs.s3.enabled": "false",
+        "health_check_logs.s3.bucket": "",
+        "health_check_logs.s3.prefix": "",
+        "idle_timeout.timeout_seconds": "60",
+        "load_balancing.cross_zone.enabled": "true",
+        "routing.http.desync_mitigation_mode": "defensive",
+        "routing.http.drop_invalid_header_fields.enabled": "false",
+        "routing.http.preserve_host_header.enabled": "false",
+        "routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "false",
+        "routing.http.xff_client_port.enabled": "false",
+        "routing.http.xff_header_processing.mode": "append",
+        "routing.http2.enabled": "true",
+        "waf.fail_open.enabled": "false",
+        "zonal_shift.config.enabled": "false",
+    },
+    effective=frozenset({"deletion_protection.enabled", "idle_timeout.timeout_seconds"}),
+    ranges={"idle_timeout.timeout_seconds": (1, 4000), "client_keep_alive.seconds": (60, 604800)},
+)
+TARGET_GROUP = Attributes(
+    kind="Target group",
+    defaults={
+        "deregistration_delay.timeout_seconds": "300",
+        "load_balancing.algorithm.type": "round_robin",
+        "load_balancing.algorithm.anomaly_mitigation": "off",
+        "load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
+        "slow_start.duration_seconds": "0",
+        "stickiness.enabled": "false",
+        "stickiness.type": "lb_cookie",
+        "stickiness.app_cookie.cookie_name": "",
+        "stickiness.app_cookie.duration_seconds": "86400",
+        "stickiness.lb_cookie.duration_seconds": "86400",
+        "target_group_health.dns_failover.minimum_healthy_targets.count": "1",
+        "target_group_health.dns_failover.minimum_healthy_targets.percentage": "off",
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count": "1",
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": "off",
+    },
+    effective=frozenset({"deregistration_delay.timeout_seconds", "load_balancing.algorithm.type"}),
+    refused=frozenset(
+        {
+            "stickiness.enabled",
+            "slow_start.duration_seconds",
+            "load_balancing.algorithm.anomaly_mitigation",
+            "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+            "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        }
+    ),
+    ranges={"deregistration_delay.timeout_seconds": (0, 3600)},
+)
+LISTENER = Attributes(
+    kind="Listener",
+    defaults={
+        "routing.http.response.server.enabled": "true",
+        **{
+            f"routing.http.response.{header}.header_value": ""
+            for header in (
+                "strict_transport_security",
+                "access_control_allow_origin",
+                "access_control_allow_methods",
+                "access_control_allow_headers",
+                "access_control_allow_credentials",
+                "access_control_expose_headers",
+                "access_control_max_age",
+                "content_security_policy",
+                "x_content_type_options",
+                "x_frame_options",
+            )
+        },
+    },
+    ranges={},
+)
+ALGORITHMS = ("round_robin", "least_outstanding_requests")

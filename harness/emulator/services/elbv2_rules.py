@@ -1,0 +1,194 @@
+"""Actions and conditions of listener rules as ELB checks, keeps and shows them (C.1)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from harness.emulator.cloud import AwsError
+from harness.emulator.services.elbv2_state import Action, Condition, Listener, Rule
+
+HIGHEST_PRIORITY = 50000
+MOST_WEIGHT = 999
+MOST_GROUPS = 5
+MOST_VALUES = 5  # of all conditions of a rule
+ROUTING = ("forward", "redirect", "fixed-response")
+ONCE_PER_RULE = ("host-header", "path-pattern", "http-request-method", "source-ip")
+CONFIG = {  # field of a condition: the member that holds its values
+    "host-header": "HostHeaderConfig",
+    "path-pattern": "PathPatternConfig",
+    "http-header": "HttpHeaderConfig",
+    "http-request-method": "HttpRequestMethodConfig",
+    "query-string": "QueryStringConfig",
+    "source-ip": "SourceIpConfig",
+}
+NO_STICKINESS = {"Enabled": False}
+OWN_PLACE = {
+    "Protocol": "#{protocol}",
+    "Host": "#{host}",
+    "Port": "#{port}",
+    "Path": "/#{path}",
+    "Query": "#{query}",
+}
+STATUS_CODE = re.compile(r"[245]\d\d")
+
+
+def invalid(message: str) -> AwsError:
+    return AwsError("ValidationError", message)
+
+
+# ---- actions
+
+
+def actions_of(raw: Sequence[Action]) -> list[Action]:
+    """Actions as they are kept: a forward always has its ForwardConfig. Raises AwsError."""
+    for action in raw:
+        if action["Type"] not in ROUTING:
+            raise AwsError("NotImplemented", f"elbv2: {action['Type']} actions are not emulated by rehearse yet", 501)
+    if len(raw) != 1:
+        raise AwsError("InvalidLoadBalancerAction", f"Exactly one action of {', '.join(ROUTING)} must be given")
+    (action,) = raw
+    order = {"Order": action["Order"]} if "Order" in action else {}
+    return [{**_CHECKED[action["Type"]](action), **order}]
+
+
+def _forward(action: Action) -> Action:
+    config, single = action.get("ForwardConfig", {}), action.get("TargetGroupArn")
+    groups = config.get("TargetGroups") or ([{"TargetGroupArn": single}] if single else [])
+    arns = [one.get("TargetGroupArn") for one in groups]
+    if not 1 <= len(arns) <= MOST_GROUPS or None in arns or len(set(arns)) < len(arns):
+        raise AwsError(
+            "InvalidLoadBalancerAction", f"A forward action needs one to {MOST_GROUPS} different target groups"
+        )
+    if single and arns != [single]:
+        raise AwsError(
+            "InvalidLoadBalancerAction", "TargetGroupArn and ForwardConfig of an action must name the same target group"
+        )
+    stickiness = config.get("TargetGroupStickinessConfig") or NO_STICKINESS
+    if stickiness.get("Enabled"):
+        raise AwsError("NotImplemented", "elbv2: target group stickiness is not emulated by rehearse yet", 501)
+    weighted = [{"TargetGroupArn": one["TargetGroupArn"], "Weight": _weight(one)} for one in groups]
+    kept = {"TargetGroups": weighted, "TargetGroupStickinessConfig": dict(stickiness)}
+    return {"Type": "forward", "ForwardConfig": kept}
+
+
+def _weight(group: dict[str, Any]) -> int:
+    weight = int(group.get("Weight", 1))
+    if not 0 <= weight <= MOST_WEIGHT:
+        raise invalid(f"Weight '{weight}' of '{group['TargetGroupArn']}' must be between 0 and {MOST_WEIGHT}")
+    return weight
+
+
+def _fixed_response(action: Action) -> Action:
+    config = action.get("FixedResponseConfig", {})
+    if not STATUS_CODE.fullmatch(config.get("StatusCode", "")):
+        raise invalid("FixedResponseConfig needs a StatusCode of 2xx, 4xx or 5xx")
+    return {"Type": "fixed-response", "FixedResponseConfig": config}
+
+
+def _redirect(action: Action) -> Action:
+    config = action.get("RedirectConfig", {})
+    if config.get("StatusCode") not in ("HTTP_301", "HTTP_302"):
+        raise invalid("RedirectConfig needs a StatusCode, HTTP_301 or HTTP_302")
+    place = {key: config.get(key, own) for key, own in OWN_PLACE.items()}
+    if place == OWN_PLACE:
+        raise AwsError(
+            "InvalidLoadBalancerAction", "The redirect configuration is not valid because it creates a loop."
+        )
+    return {"Type": "redirect", "RedirectConfig": {**place, "StatusCode": config["StatusCode"]}}
+
+
+_CHECKED = {"forward": _forward, "redirect": _redirect, "fixed-response": _fixed_response}
+
+
+def groups_of(actions: Sequence[Action]) -> list[str]:
+    """ARNs that the actions forward to, weight 0 included."""
+    configs = [action["ForwardConfig"] for action in actions if action["Type"] == "forward"]
+    return [group["TargetGroupArn"] for config in configs for group in config["TargetGroups"]]
+
+
+# ---- conditions
+
+
+def conditions_of(raw: Sequence[Condition]) -> list[Condition]:
+    """Conditions as they are kept. Raises AwsError."""
+    if not raw:
+        raise invalid("A condition must be specified")
+    kept = [_condition(one) for one in raw]
+    fields = [one["Field"] for one in kept]
+    for field in ONCE_PER_RULE:
+        if fields.count(field) > 1:
+            raise AwsError("InvalidConfigurationRequest", f"A rule can only have one '{field}' condition")
+    if sum(len(_values(one)) for one in kept) > MOST_VALUES:
+        raise invalid(f"A rule can only have '{MOST_VALUES}' condition values")
+    return kept
+
+
+def _condition(raw: Condition) -> Condition:
+    field = raw.get("Field", "")
+    if field not in CONFIG:
+        raise invalid(f"Condition field '{field}' must be one of '[{', '.join(CONFIG)}]'")
+    config = raw.get(CONFIG[field]) or {"Values": raw.get("Values", [])}
+    kept = {"Field": field, CONFIG[field]: config}
+    values = _values(kept)
+    if config.get("RegexValues"):
+        raise AwsError("NotImplemented", "elbv2: RegexValues of a condition are not emulated by rehearse yet", 501)
+    if not values:
+        raise invalid(f"The '{field}' condition needs a value")
+    if field == "http-header" and not config.get("HttpHeaderName"):
+        raise invalid("The 'http-header' condition needs a HttpHeaderName")
+    if field == "source-ip":
+        _check_networks(values)
+    # as ELB shows the two oldest kinds: in both members
+    return {**kept, "Values": values} if field in ("host-header", "path-pattern") else kept
+
+
+def _values(condition: Condition) -> list[Any]:
+    return list(condition[CONFIG[condition["Field"]]].get("Values", []))
+
+
+def _check_networks(values: Sequence[str]) -> None:
+    for value in values:
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError as error:
+            raise invalid(f"Condition value '{value}' is not a valid CIDR block: {error}") from error
+
+
+# ---- as they are shown
+
+
+def in_order(rules: Sequence[Rule]) -> list[Rule]:
+    """By priority, the default rule last."""
+    return sorted(rules, key=lambda rule: HIGHEST_PRIORITY + 1 if rule.is_default else int(rule.priority))
+
+
+def render_actions(actions: Sequence[Action]) -> list[Action]:
+    """A forward to one group shows TargetGroupArn too, one to two groups does not (C.1)."""
+    shown = []
+    for action in actions:
+        groups = groups_of([action])
+        shown.append({**action, "TargetGroupArn": groups[0]} if len(groups) == 1 else action)
+    return shown
+
+
+def render_listener(listener: Listener) -> dict[str, Any]:
+    return {
+        "ListenerArn": listener.arn,
+        "LoadBalancerArn": listener.load_balancer,
+        "Port": listener.port,
+        "Protocol": listener.protocol,
+        "DefaultActions": render_actions(listener.default.actions),
+    }
+
+
+def render_rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "RuleArn": rule.arn,
+        "Priority": rule.priority,
+        "Conditions": rule.conditions,
+        "Actions": render_actions(rule.actions),
+        "IsDefault": rule.is_default,
+    }
