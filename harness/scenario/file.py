@@ -27,7 +27,7 @@ class Problem(NamedTuple):
 def load(path: Path | str) -> Scenario:
     """The scenario in `path`. Raises ScenarioInvalid at the first problem; its message lists the others below."""
     path = Path(path)
-    scenario, problems = examine(_read(path), path)
+    scenario, problems = examine(read(path))
     if scenario is None:
         first, *others = sorted(set(problems))
         message = "\n".join([first.message, *(f"{path}:{line}:{column}: {text}" for line, column, text in others)])
@@ -35,7 +35,7 @@ def load(path: Path | str) -> Scenario:
     return scenario
 
 
-def examine(text: str, path: Path) -> tuple[Scenario | None, list[Problem]]:
+def examine(text: str) -> tuple[Scenario | None, list[Problem]]:
     """The scenario, or everything that is wrong with `text`."""
     root, problems = _compose(text)
     if root is None:
@@ -48,10 +48,11 @@ def examine(text: str, path: Path) -> tuple[Scenario | None, list[Problem]]:
         found = findings(invalid)
     except (YAMLError, ValueError) as error:
         return None, [_yaml_problem(error)]
-    return None, [Problem(*place(root, where, at_key), message) for where, at_key, message in found]
+    return None, [Problem(*_place(root, where, at_key), message) for where, at_key, message in found]
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of a scenario file. Raises ScenarioInvalid where there is none."""
     if path.is_dir():
         raise ScenarioInvalid("this is a folder; name a scenario file", path=path)
     try:
@@ -136,8 +137,13 @@ def _start(node: Node) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def place(root: Node, where: tuple[Any, ...], at_key: bool) -> tuple[int, int]:
-    """Line and column of the value at `where` (or of its key); of the nearest part around it that the file has."""
+def line_of(text: str, where: tuple[str | int, ...]) -> int:
+    """The line of what a path of keys leads to in a valid scenario, or of the nearest part around it that is written down."""
+    root, _ = _compose(text)
+    return _place(root, where, at_key=True)[0] if root is not None else 0
+
+
+def _place(root: Node, where: tuple[Any, ...], at_key: bool) -> tuple[int, int]:
     node, key = root, root
     for step in where:
         found = _child(node, step)

@@ -1,0 +1,148 @@
+"""Warns of what is allowed in a scenario and yet rarely meant. Errors come first: a file that cannot be loaded has only those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness import compression, scenario
+from harness.errors import ScenarioInvalid
+from harness.scenario import Alarm, Scenario
+from harness.scenario.file import line_of, read
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`line` is 1-based, 0 where the whole file is meant."""
+
+    level: Literal["error", "warning"]
+    line: int
+    message: str
+
+
+Advice = tuple[tuple[str | int, ...], str]
+
+
+def lint(path: Path | str) -> list[Finding]:
+    """Everything there is to say about the scenario in `path`, by line."""
+    path = Path(path)
+    try:
+        text = read(path)
+    except ScenarioInvalid as error:
+        return [Finding("error", error.line, error.message)]
+    loaded, problems = scenario.examine(text)
+    if loaded is None:
+        return [Finding("error", problem.line, problem.message) for problem in sorted(set(problems))]
+    found = [Finding("warning", line_of(text, where), message) for rule in RULES for where, message in rule(loaded)]
+    return sorted(found, key=lambda finding: finding.line)
+
+
+def counts_are_not_rates(told: Scenario) -> Iterator[Advice]:
+    for name, alarm in told.deploy.alarms.items():
+        if alarm.is_count:
+            yield (
+                ("deploy", "alarms", name, "metric"),
+                f"{name} counts: a count grows with traffic and shrinks under compression; use target_5xx_percent",
+            )
+
+
+def alarms_come_in_time(told: Scenario) -> Iterator[Advice]:
+    """Two periods must fit before green gets everything: the first may have begun before the shift."""
+    before_all = sum(shift.wait for shift in told.deploy.config.shifts)
+    for name, alarm in told.deploy.alarms.items():
+        needs = alarm.period * (alarm.evaluation_periods + 1)
+        if needs > before_all:
+            yield (
+                ("deploy", "alarms", name),
+                f"{name} cannot be relied on to fire before 100 %: it needs {needs / 60:g} minutes, and green has all of "
+                f"production {_after(before_all)}",
+            )
+
+
+def alarms_can_breach(told: Scenario) -> Iterator[Advice]:
+    """Green's share at its first shift must be able to push a percentage over its threshold."""
+    shifts = told.deploy.config.shifts
+    if len(shifts) == 1:
+        return
+    before_all = max(shift.weight for shift in shifts[:-1])
+    for name, alarm in told.deploy.alarms.items():
+        if alarm.metric == "target_5xx_percent" and alarm.threshold >= before_all:
+            yield (
+                ("deploy", "alarms", name, "threshold"),
+                f"{name} cannot fire before 100 %: green has at most {before_all} % of the requests, so even if all of "
+                f"them fail the rate does not exceed {alarm.threshold:g} %",
+            )
+
+
+def alarms_are_listened_to(told: Scenario) -> Iterator[Advice]:
+    if told.deploy.alarms and "DEPLOYMENT_STOP_ON_ALARM" not in told.deploy.rollback_on:
+        yield (
+            ("deploy", "alarms"),
+            "an alarm stops the deployment but does not roll it back: rollback_on lacks DEPLOYMENT_STOP_ON_ALARM",
+        )
+
+
+def periods_see_requests(told: Scenario) -> Iterator[Advice]:
+    for name, alarm in told.deploy.alarms.items():
+        if _requests(told, alarm) < compression.REQUESTS_PER_PERIOD:
+            yield (
+                ("deploy", "alarms", name, "period"),
+                f"{name} sees fewer than {compression.REQUESTS_PER_PERIOD} requests in a period even uncompressed",
+            )
+
+
+def _requests(told: Scenario, alarm: Alarm) -> float:
+    return alarm.period * told.traffic.rate
+
+
+def green_is_checked_during_install(told: Scenario) -> Iterator[Advice]:
+    """A.3.4: without a test listener, all at once, the idle target group may be on no listener at all."""
+    if not told.deploy.test_listener and len(told.deploy.config.shifts) == 1:
+        yield (
+            ("deploy", "test_listener"),
+            "all at once without a test listener: green's target group may be on no listener during Install, and then "
+            "nothing checks its health before users meet it",
+        )
+
+
+def drains_outlast_requests(told: Scenario) -> Iterator[Advice]:
+    service = told.service
+    if service.stop_timeout < 5 and service.deregistration_delay < 5:
+        yield ("service",), "with a drain and a stop timeout under 5 s, requests in flight are cut"
+
+
+def waits_for_green_end_before_it_could(told: Scenario) -> Iterator[Advice]:
+    check = told.service.health_check
+    needs = compression.START_AT_LEAST + check.healthy * check.interval
+    if told.deploy.give_up_after < needs:
+        yield (
+            ("deploy", "give_up_after"),
+            f"a healthy green needs about {needs:g} s to start and pass {check.healthy} health checks",
+        )
+
+
+def outcome_is_backed_by_users(told: Scenario) -> Iterator[Advice]:
+    if told.expect.users is None:
+        yield (
+            ("expect",),
+            "nothing is expected for the users: without `users` a deployment may fail every request and pass",
+        )
+
+
+RULES: tuple[Callable[[Scenario], Iterator[Advice]], ...] = (
+    counts_are_not_rates,
+    alarms_come_in_time,
+    alarms_can_breach,
+    alarms_are_listened_to,
+    periods_see_requests,
+    green_is_checked_during_install,
+    drains_outlast_requests,
+    waits_for_green_end_before_it_could,
+    outcome_is_backed_by_users,
+)
+
+
+def _after(seconds: float) -> str:
+    return f"after {seconds / 60:g}" if seconds else "at once"
