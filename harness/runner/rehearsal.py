@@ -43,7 +43,8 @@ from harness.targets import Target
 
 LOOK = 0.1  # seconds between two decisions
 STEADY_WITHIN = 180.0  # beside the time the app itself takes to start
-SETTLE = 3.0  # real seconds of traffic after the end: what is live then is what users are left with
+SETTLE = 2.0  # real seconds of traffic after the end and its drain: what is live then is what users are left with
+DRAIN_AT_MOST = 30.0  # of which users are watched
 log = logging.getLogger("rehearse.runner")
 PATIENCE = 900.0  # beyond every wait that was declared; CodeDeploy's own limits end a deployment before that
 
@@ -133,7 +134,7 @@ class Rehearsal:
             self._act("deploy", f"{self.scenario.release.to.version} as {deployment}")
             self._follow(stack, observer, deployment)
             self._enter("settle")
-            self._pause(SETTLE)
+            self._pause(SETTLE + min(self.scenario.service.deregistration_delay, DRAIN_AT_MOST))
 
     @contextmanager
     def _observed(self, stack: Stack) -> Iterator[Observer]:

@@ -12,7 +12,9 @@ from harness.clock import Wall
 from harness.emulator.alb.messages import Target
 
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d\d\d)[ \r\n]")
-REGISTRATION = 2.0  # seconds until a new target's first check: ELB registers it, and a task that just started opens its port
+REGISTRATION = (
+    2.0  # seconds until a new target's first check: ELB registers it, and a task that just started opens its port
+)
 Failure = tuple[str, str, str]
 TIMED_OUT: Failure = ("unhealthy", "Target.Timeout", "Request timed out")
 FAILED: Failure = ("unhealthy", "Target.FailedHealthChecks", "Health checks failed")
