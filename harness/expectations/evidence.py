@@ -1,0 +1,158 @@
+"""A journal, folded once into what expectations ask about. It holds only what real AWS can show: API reads and the probe's requests."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from harness.journal import (
+    ActionTaken,
+    AlarmSeen,
+    DeploymentSeen,
+    Event,
+    LifecycleSeen,
+    ProbeEnded,
+    RequestDone,
+    RunEnded,
+    RunStarted,
+    SteadyState,
+    TargetHealthSeen,
+    TornDown,
+    Trouble,
+    WeightsSeen,
+    of,
+)
+from harness.scenario import Scenario
+
+ENDED = ("Succeeded", "Failed", "Stopped")
+
+
+@dataclass
+class Evidence:
+    events: Sequence[Event]
+    run: RunStarted = field(init=False)
+    scenario: Scenario = field(init=False)
+
+    def __post_init__(self) -> None:
+        started = of(list(self.events), RunStarted)
+        if not started:
+            raise ValueError("a journal begins with RunStarted")
+        self.run = started[0]
+        self.scenario = Scenario.model_validate(self.run.scenario)
+
+    # ---- users
+
+    @cached_property
+    def requests(self) -> list[RequestDone]:
+        """In the order they were due."""
+        return sorted(of(list(self.events), RequestDone), key=lambda one: one.due)
+
+    @cached_property
+    def good(self) -> list[RequestDone]:
+        """Answers with 2xx or 3xx, in the order they arrived."""
+        return sorted((one for one in self.requests if is_good(one)), key=lambda one: one.at)
+
+    @cached_property
+    def probe(self) -> ProbeEnded | None:
+        ended = of(list(self.events), ProbeEnded)
+        return ended[-1] if ended else None
+
+    # ---- the deployment
+
+    @cached_property
+    def deployments(self) -> dict[str, DeploymentSeen]:
+        """The last of each, in the order they were first seen."""
+        return {one.id: one for one in of(list(self.events), DeploymentSeen)}
+
+    @cached_property
+    def deployment(self) -> DeploymentSeen | None:
+        """The one the run created first, as it was last seen."""
+        return next((one for one in self.deployments.values() if one.rollback_of is None), None)
+
+    @cached_property
+    def rollback(self) -> DeploymentSeen | None:
+        first = self.deployment
+        if first is None:
+            return None
+        return next((one for one in self.deployments.values() if one.rollback_of == first.id), None)
+
+    @cached_property
+    def lifecycle(self) -> dict[str, LifecycleSeen]:
+        """Lifecycle events of the first deployment, each as last seen."""
+        first = self.deployment
+        seen = of(list(self.events), LifecycleSeen)
+        return {one.name: one for one in seen if first is not None and one.deployment == first.id}
+
+    @cached_property
+    def weights(self) -> list[WeightsSeen]:
+        """Changes of the production listener."""
+        return [one for one in of(list(self.events), WeightsSeen) if one.route == "production"]
+
+    @cached_property
+    def alarms(self) -> list[AlarmSeen]:
+        return of(list(self.events), AlarmSeen)
+
+    @cached_property
+    def actions(self) -> list[ActionTaken]:
+        return of(list(self.events), ActionTaken)
+
+    def action(self, name: str) -> ActionTaken | None:
+        """The first such action that AWS did not refuse."""
+        return next((one for one in self.actions if one.action == name and one.error is None), None)
+
+    @cached_property
+    def green_was_healthy(self) -> bool:
+        return any(
+            one.side == "green" and one.states.get("healthy", 0) > 0 for one in of(list(self.events), TargetHealthSeen)
+        )
+
+    # ---- times
+
+    @cached_property
+    def shift_began(self) -> float | None:
+        """When production traffic began to move: AllowTraffic's own start."""
+        event = self.lifecycle.get("AllowTraffic")
+        return event.started if event is not None else None
+
+    @cached_property
+    def blue_restored(self) -> float | None:
+        """When production was last seen to come back to blue alone, after green had some of it."""
+        restored, green_had_some = None, False
+        for change in self.weights:
+            if change.green > 0:
+                green_had_some, restored = True, None
+            elif green_had_some and restored is None:
+                restored = change.at
+        return restored
+
+    # ---- the run itself
+
+    @cached_property
+    def steady(self) -> SteadyState | None:
+        seen = of(list(self.events), SteadyState)
+        return seen[-1] if seen else None
+
+    @cached_property
+    def ended(self) -> RunEnded | None:
+        seen = of(list(self.events), RunEnded)
+        return seen[-1] if seen else None
+
+    @cached_property
+    def unsupported(self) -> str | None:
+        return next((one.message for one in of(list(self.events), Trouble) if one.step == "unsupported"), None)
+
+    @cached_property
+    def left(self) -> tuple[str, ...]:
+        seen = of(list(self.events), TornDown)
+        return seen[-1].left if seen else ()
+
+    def requests_between(self, start: float, end: float) -> list[RequestDone]:
+        """By due time."""
+        due = [one.due for one in self.requests]
+        return self.requests[bisect.bisect_left(due, start) : bisect.bisect_right(due, end)]
+
+
+def is_good(request: RequestDone) -> bool:
+    return request.status is not None and 200 <= request.status < 400

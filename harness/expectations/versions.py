@@ -1,0 +1,116 @@
+"""Which version users met, and when. An answer that names no version was served by nobody."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+from harness.expectations.base import Result, compared, unknown
+from harness.expectations.evidence import Evidence
+from harness.journal import RequestDone
+
+TOLERANCE = 0.02  # seconds in which the order of sending and the order of routing may differ
+PHASE_AT_LEAST = 1.5  # seconds of one version alone that a reader would call a phase
+AT_END = 1.0  # seconds of the last traffic that say what is live
+
+Phase = frozenset[str]
+
+
+def judge(evidence: Evidence) -> list[Result]:
+    expect = evidence.scenario.expect
+    results = []
+    if expect.versions_seen is not None:
+        wanted = [frozenset([phase] if isinstance(phase, str) else phase) for phase in expect.versions_seen]
+        results.append(_versions_seen(evidence, wanted))
+    if expect.live_at_end is not None:
+        results.append(_live_at_end(evidence, expect.live_at_end))
+    if expect.green_production_requests is not None:
+        results.append(_green_before_the_shift(evidence, expect.green_production_requests.max))
+    return results
+
+
+# ---- the sequence of phases
+
+
+def _versions_seen(evidence: Evidence, wanted: list[Phase]) -> Result:
+    answers = in_routing_order(evidence.requests)
+    shown = [told(phase) for phase in wanted]
+    if len(answers) < evidence.scenario.expect.min_requests:
+        return unknown("versions_seen", shown, "too few answers", len(answers))
+    met = matches([version for _, version in answers], wanted)
+    measured = wanted if met else phases(answers)
+    return compared("versions_seen", [told(phase) for phase in measured], shown, met=met, n=len(answers))
+
+
+def in_routing_order(requests: list[RequestDone]) -> list[tuple[float, str]]:
+    """(sent, version) of every answer with a version; those sent within the tolerance of each other keep versions together."""
+    ordered: list[tuple[float, str]] = []
+    for sent, version in sorted((one.sent, one.version) for one in requests if one.version):
+        place = len(ordered)
+        while place and ordered[place - 1][1] != version and sent - ordered[place - 1][0] <= TOLERANCE:
+            place -= 1
+        if place and ordered[place - 1][1] != version:
+            place = len(ordered)
+        ordered.insert(place, (sent, version))
+    return ordered
+
+
+def matches(versions: list[str], wanted: list[Phase]) -> bool:
+    """Whether the answers fall into the wanted phases, in order, with nothing else between; a phase of several has each of them."""
+    letters = {
+        version: chr(ord("a") + index) for index, version in enumerate(sorted({*versions, *frozenset().union(*wanted)}))
+    }
+    pattern = "".join(_pattern([letters[version] for version in sorted(phase)]) for phase in wanted)
+    return re.fullmatch(pattern, "".join(letters[version] for version in versions)) is not None
+
+
+def _pattern(letters: list[str]) -> str:
+    if len(letters) == 1:
+        return f"{letters[0]}+"
+    first, second = letters
+    return f"(?:{first}+{second}|{second}+{first})[{first}{second}]*"
+
+
+def phases(answers: list[tuple[float, str]]) -> list[Phase]:
+    """What a reader would call the phases: long runs of one version, and what lies between them."""
+    runs = [(version, list(group)) for version, group in groupby(answers, key=lambda one: one[1])]
+    found: list[Phase] = []
+    mixed: set[str] = set()
+    for index, (version, group) in enumerate(runs):
+        long = group[-1][0] - group[0][0] >= PHASE_AT_LEAST
+        if long or index in (0, len(runs) - 1):
+            if len(mixed) > 1:
+                found.append(frozenset(mixed))
+            found.append(frozenset([version]))
+            mixed = set()
+        else:
+            mixed |= {version, runs[index - 1][0], runs[index + 1][0]}
+    return [phase for index, phase in enumerate(found) if index == 0 or phase != found[index - 1]]
+
+
+def told(phase: Phase) -> str:
+    return "+".join(sorted(phase))
+
+
+# ---- at the end, and before the shift
+
+
+def _live_at_end(evidence: Evidence, wanted: str) -> Result:
+    """What the last second of traffic was answered by: one version alone, or it is not live."""
+    answered = [one for one in evidence.requests if one.version]
+    if not answered:
+        return unknown("live_at_end", wanted, "no answer named a version")
+    last = [one for one in answered if one.sent >= answered[-1].sent - AT_END]
+    versions = sorted({one.version for one in last if one.version})
+    return compared("live_at_end", "+".join(versions), wanted, met=versions == [wanted], n=len(last))
+
+
+def _green_before_the_shift(evidence: Evidence, most: int) -> Result:
+    """Production requests that green answered before AllowTraffic began."""
+    green = evidence.scenario.release.to.version
+    began = evidence.shift_began
+    before = [one for one in evidence.requests if began is None or one.at < began]
+    served = sum(one.version == green for one in before)
+    if not before:
+        return unknown("green_production_requests", most, "no request was sent before the shift")
+    return compared("green_production_requests", served, most, met=served <= most, n=len(before))
