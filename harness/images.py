@@ -187,11 +187,11 @@ def _context(home: Path, folder: Path, python: str) -> Iterator[Path]:
         requirements = context / "requirements.txt"
         if not requirements.is_file():
             shutil.copy(SAMPLE_APP / "requirements.txt", requirements)
-        shutil.copytree(_wheelhouse(home, requirements, python), context / "wheelhouse")
+        shutil.copytree(wheelhouse(home, requirements, python), context / "wheelhouse")
         yield context
 
 
-def _wheelhouse(home: Path, requirements: Path, python: str) -> Path:
+def wheelhouse(home: Path, requirements: Path, python: str) -> Path:
     """Wheels of `requirements` for Python `python`, downloaded once per content."""
     digest = hashlib.sha256(f"{python} {requirements.read_text()}".encode()).hexdigest()[:16]
     house = home / "wheelhouse" / digest
