@@ -49,8 +49,13 @@ def page() -> str:
         "## Where nobody knows how AWS behaves\n\nEach is a setting (`[emulator]` in rehearsal.toml), with this default:\n"
     )
     parts.append("| setting | default | what is not known |\n| --- | --- | --- |")
-    parts.extend(f"| `{name}` | `{default}` | {why} |" for name, default, why in documented())
+    parts.extend(f"| `{name}` | `{default}` | {_cell(why)} |" for name, default, why in documented())
     return "\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text in a table: a bar would end the cell."""
+    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":
