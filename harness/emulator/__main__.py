@@ -20,8 +20,9 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--runtime", default="auto", choices=("auto", "docker", "process"))
     parser.add_argument("--compress", type=float, default=1.0)
     parser.add_argument("--delegate", default="moto")
+    parser.add_argument("--drive", action="append", default=[])
     given = parser.parse_args(arguments)
-    return Options(given.home.resolve(), given.port, given.runtime, given.compress, given.delegate)
+    return Options(given.home.resolve(), given.port, given.runtime, given.compress, given.delegate, tuple(given.drive))
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +18,8 @@ from botocore import xform_name
 
 from harness.emulator import wire
 from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
-from harness.emulator.delegate import Delegate
+from harness.emulator.delegate import Delegate, response_of
+from harness.emulator.front import Fronts
 
 log = logging.getLogger("rehearse.emulator")
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
@@ -31,9 +33,15 @@ class Server:
     """Serves `cloud.services`, and the delegate for the rest, on 127.0.0.1."""
 
     def __init__(
-        self, cloud: Cloud, delegate: Delegate, status: Callable[[], dict[str, Any]], down: Callable[[], None]
+        self,
+        cloud: Cloud,
+        delegate: Delegate,
+        status: Callable[[], dict[str, Any]],
+        down: Callable[[], None],
+        fronts: Fronts | None = None,
     ) -> None:
         self._cloud, self._delegate, self._status, self._down = cloud, delegate, status, down
+        self._fronts = fronts  # where another endpoint executes ELBv2
         models = {name: wire.service_model(name) for name in cloud.services}
         self._by_target = {
             model.metadata["targetPrefix"]: name for name, model in models.items() if "targetPrefix" in model.metadata
@@ -48,6 +56,8 @@ class Server:
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_get("/_rehearsal/status", self._get_status)
         app.router.add_get("/_rehearsal/waits", self._get_waits)
+        if self._fronts is not None:
+            app.router.add_get("/_rehearsal/listener", self._get_listener)
         app.router.add_post("/_rehearsal/down", self._post_down)
         app.router.add_route("*", "/{path:.*}", self._any)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_ANSWERS)
@@ -62,15 +72,23 @@ class Server:
     # ---- AWS
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
+        """The body is read where it names the service, or when the service is ours; the delegate streams the others."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = wire.WireRequest(request.method, request.raw_path, headers, await request.read())
+        asked = wire.WireRequest(request.method, request.raw_path, headers, b"")
+        if is_form(asked):
+            asked = replace(asked, body=await request.read())
         codec = self._codec(asked)
         if codec is None:
-            answer = await self._delegate.forward(asked)
-        else:
-            answer = await self._answer(codec, caller_of(asked), asked)
-        kind = {"Content-Type": answer.content_type} if answer.content_type else {}
-        return web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **kind})
+            return await self._delegate.serve(request, asked, scope_of(asked)[2])
+        whole = replace(asked, body=asked.body or await request.read())
+        return response_of(await self._answer(codec, await self._caller(whole), whole))
+
+    async def _caller(self, asked: wire.WireRequest) -> Caller:
+        """Unsigned requests are in the default region and account."""
+        key, region, _ = scope_of(asked)
+        if not key:
+            return Caller(DEFAULT_REGION)
+        return Caller(region, await self._delegate.account(Caller(region, access_key=key)), key)
 
     async def _answer(self, codec: wire.Codec, caller: Caller, asked: wire.WireRequest) -> wire.WireAnswer:
         try:
@@ -106,7 +124,7 @@ class Server:
             return _codec(self._by_target.get(target.partition(".")[0]), "json", version)
         if "smithy-protocol" in asked.headers:
             return _codec(self._by_target.get(asked.path.removeprefix("/service/").partition("/")[0]), "json")
-        if kind.startswith("application/x-www-form-urlencoded") and (found := VERSION.search(asked.body)):
+        if is_form(asked) and (found := VERSION.search(asked.body)):
             return _codec(self._by_version.get(found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
             return _codec(self._by_version.get(version_asked[-1]), "query")
@@ -125,6 +143,17 @@ class Server:
         waits = getattr(self._cloud.services.get("codedeploy"), "waits", [])
         return web.json_response([wait for wait in waits if wait["n"] > int(after)])
 
+    async def _get_listener(self, request: web.Request) -> web.Response:
+        """Where a listener of a load balancer elsewhere is reached: `?load_balancer=ARN&port=80`."""
+        assert self._fronts is not None
+        arn, port = request.query.get("load_balancer", ""), request.query.get("port", "")
+        if not port.isdigit():
+            raise web.HTTPBadRequest(text=f"port={port} is not a number")
+        try:
+            return web.json_response({"url": await self._fronts.url(arn, int(port))})
+        except AwsError as error:
+            raise web.HTTPBadRequest(text=f"{error.code}: {error}") from error
+
     async def _post_down(self, _: web.Request) -> web.Response:
         self._down()
         return web.json_response({})
@@ -142,7 +171,6 @@ def scope_of(asked: wire.WireRequest) -> tuple[str, str, str]:
     return (found[1], found[2], found[3]) if found else ("", "", "")
 
 
-def caller_of(asked: wire.WireRequest) -> Caller:
-    """Unsigned requests are in the default region."""
-    key, region, _ = scope_of(asked)
-    return Caller(region, access_key=key) if key else Caller(DEFAULT_REGION)
+def is_form(asked: wire.WireRequest) -> bool:
+    """Whether the operation is spelled in the body."""
+    return asked.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from harness import clock
 from harness.emulator.alb.messages import AccessRow
-from harness.emulator.cloud import DEFAULT_REGION, Caller, Cloud
+from harness.emulator.cloud import Caller, Cloud
 
 NAMESPACE = "AWS/ApplicationELB"
 RESOLUTION = 0.1  # seconds that share a datum
@@ -63,17 +63,17 @@ def _datum(key: Key, value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Metrics:
-    """Publishes each batch of rows to the CloudWatch service of the load balancer's region."""
+    """Publishes each batch of rows to the CloudWatch service of the load balancer's account and region, which `owner` tells."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, cloud: Cloud, owner: Callable[[AccessRow], Caller]) -> None:
+        self._cloud, self._owner = cloud, owner
 
     def add(self, rows: list[AccessRow]) -> None:
-        by_region: defaultdict[str, list[AccessRow]] = defaultdict(list)
+        by_owner: defaultdict[Caller, list[AccessRow]] = defaultdict(list)
         for row in rows:
-            by_region[row.target_group.split(":")[3] if row.target_group.count(":") > 3 else DEFAULT_REGION].append(row)
-        for region, some in by_region.items():
-            self._cloud.spawn(self._publish(Caller(region), some), "metrics of the load balancers")
+            by_owner[self._owner(row)].append(row)
+        for caller, some in by_owner.items():
+            self._cloud.spawn(self._publish(caller, some), "metrics of the load balancers")
 
     async def _publish(self, caller: Caller, rows: list[AccessRow]) -> None:
         await self._cloud.call(caller, "cloudwatch", "PutMetricData", Namespace=NAMESPACE, MetricData=fold(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.metrics import Metrics
 from harness.emulator.cloud import Answer, Caller, Cloud, Request
 from harness.emulator.services.elbv2_balancers import Balancers
@@ -24,8 +25,15 @@ LIMITS = {
 class Elbv2(Balancers, Listeners, TargetGroups):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
-        self._metrics = Metrics(cloud)
+        self._metrics = Metrics(cloud, self._owner)
         cloud.plane.on_access = self._metrics.add
+
+    def _owner(self, row: AccessRow) -> Caller:
+        """Whose load balancer a request went through; one that is deleted by now was the default account's."""
+        for caller, state in self.states.items():
+            if any(arn.endswith(f":loadbalancer/{row.load_balancer}") for arn in state.load_balancers):
+                return caller
+        return Caller()
 
     def describe_account_limits(self, caller: Caller, request: Request) -> Answer:
         return {"Limits": [{"Name": name, "Max": most} for name, most in LIMITS.items()]}

@@ -1,0 +1,157 @@
+"""The users' way to load balancers that another endpoint executes: a port of our own for each listener, counted as ALB counts.
+
+Alarms stay ours on every emulated target, and they watch what the load balancer publishes. What passes here is published in its
+name. An answer is the load balancer's own where it says so (`Server: awselb/2.0`, C.5), else it is the target's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from harness import clock
+from harness.emulator.alb.messages import AccessRow
+from harness.emulator.alb.metrics import Metrics
+from harness.emulator.cloud import AwsError, Caller, Cloud
+from harness.emulator.upstream import end_to_end, pass_through, streamed
+
+LOAD_BALANCER_SAYS = "awselb/"
+HTTP = 80  # the port that a Host header does not name
+log = logging.getLogger("rehearse.front")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listener of a load balancer elsewhere; `host` is what its requests must be addressed to."""
+
+    load_balancer: str
+    host: str
+    port: int
+    url: str  # ours
+    site: web.AppRunner
+
+
+class Fronts:
+    """`executor` is the URL of the endpoint that executes ELBv2: it finds a load balancer by the Host header."""
+
+    def __init__(self, cloud: Cloud, executor: str) -> None:
+        self._cloud, self._executor = cloud, executor
+        self._metrics = Metrics(cloud, lambda row: self._owners[row.load_balancer])
+        self._owners: dict[str, Caller] = {}
+        self._opening: dict[tuple[str, int], asyncio.Task[Listener]] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def url(self, arn: str, port: int) -> str:
+        """Where this machine reaches a listener, opened at first use. Raises AwsError where there is no such load balancer."""
+        key = (arn, port)
+        if key not in self._opening:
+            self._opening[key] = asyncio.ensure_future(self._open(arn, port))
+        try:
+            return (await asyncio.shield(self._opening[key])).url
+        except AwsError:
+            self._opening.pop(key, None)
+            raise
+
+    async def _open(self, arn: str, port: int) -> Listener:
+        caller = owner_of(arn)
+        answer = await self._cloud.call(caller, "elbv2", "DescribeLoadBalancers", LoadBalancerArns=[arn])
+        name, dns = arn.partition(":loadbalancer/")[2], str(answer["LoadBalancers"][0]["DNSName"])
+        self._owners[name] = caller
+        host = dns if port == HTTP else f"{dns}:{port}"
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", lambda request: self._pass(request, name, port, host))
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return Listener(name, host, port, f"http://127.0.0.1:{runner.addresses[0][1]}", runner)
+
+    async def _pass(self, request: web.Request, name: str, port: int, host: str) -> web.StreamResponse:
+        """On as it came, to the load balancer; where that breaks off without an answer, so do we."""
+        began = clock.monotonic()
+        headers = end_to_end(request.headers)
+        headers["Host"] = host
+        try:
+            answer = await self._connected().request(
+                request.method,
+                self._executor + request.raw_path,
+                headers=headers,
+                data=request.content if request.can_read_body else None,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("%s:%s broke off without an answer: %s", name, port, error)
+            if request.transport is not None:
+                request.transport.abort()
+            raise
+        async with answer:
+            by_itself = answer.headers.get("Server", "").startswith(LOAD_BALANCER_SAYS)
+            row = row_of(request, name, port, answer.status, clock.monotonic() - began, by_itself=by_itself)
+            self._metrics.add([row])
+            return await streamed(request, answer)
+
+    def _connected(self) -> aiohttp.ClientSession:
+        """A connection for each request: a kept one that dies would be a failure that no user of ALB meets."""
+        if self._session is None:
+            self._session = pass_through(force_close=True, limit=0)
+        return self._session
+
+    def reachable(self) -> list[dict[str, Any]]:
+        """The listeners opened so far, as `rehearse status` shows them."""
+        found: dict[str, dict[str, Any]] = {}
+        for (arn, port), opening in self._opening.items():
+            if opening.done() and not opening.cancelled() and opening.exception() is None:
+                one = opening.result()
+                balancer = {"name": one.load_balancer.split("/")[1], "arn": arn, "dns_name": one.host.split(":")[0]}
+                found.setdefault(arn, {**balancer, "listeners": []})["listeners"].append({"port": port, "url": one.url})
+        return list(found.values())
+
+    async def close(self) -> None:
+        for opening in self._opening.values():
+            opening.cancel()
+            for one in await asyncio.gather(opening, return_exceptions=True):
+                if isinstance(one, Listener):
+                    await one.site.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+
+def owner_of(arn: str) -> Caller:
+    """Region and account of an ARN. Raises AwsError where it is none of a load balancer."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or not parts[5].startswith("loadbalancer/"):
+        raise AwsError("ValidationError", f"'{arn}' is not a valid load balancer ARN", 400)
+    return Caller(parts[3], parts[4])
+
+
+def row_of(
+    request: web.Request, load_balancer: str, port: int, status: int, seconds: float, *, by_itself: bool
+) -> AccessRow:
+    """What the access log would have; which target and group answered cannot be seen from here."""
+    return AccessRow(
+        time=clock.now() - seconds,
+        load_balancer=load_balancer,
+        listener_port=port,
+        client=request.remote or "-",
+        target="-" if by_itself else "unknown",
+        target_group="",
+        request_time=-1 if by_itself else 0.0,
+        target_time=-1 if by_itself else seconds,
+        response_time=-1 if by_itself else 0.0,
+        elb_status=status,
+        target_status=None if by_itself else status,
+        received_bytes=request.content_length or 0,
+        sent_bytes=0,
+        method=request.method,
+        url=request.raw_path,
+        protocol="HTTP/1.1",
+        user_agent=request.headers.get("User-Agent", "-"),
+        trace_id="-",
+        rule_priority="-",
+        actions="forward",
+        error_reason="-",
+    )
