@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from harness import __version__, clock, images, lint, report, scenario
+from harness import __version__, clock, doctor, images, lint, report, scenario
 from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_MET,
@@ -113,9 +113,10 @@ def do_lint(asked: argparse.Namespace) -> int:
 def do_up(asked: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "harness.emulator", "--home", str(_home()), "--port", str(asked.port)]
     command += ["--runtime", asked.runtime, "--compress", f"{asked.compress:g}", "--delegate", asked.delegate]
+    command += [word for drive in asked.drive for word in ("--drive", drive)]
     if not asked.detach:
         sys.stdout.flush()
-        os.execv(command[0], command)
+        os.execve(command[0], command, emulators.inherited())
     _home().mkdir(parents=True, exist_ok=True)
     log = _home() / "emulator.log"
     with log.open("ab") as errors:
@@ -126,6 +127,7 @@ def do_up(asked: argparse.Namespace) -> int:
             stderr=errors,
             text=True,
             start_new_session=True,
+            env=emulators.inherited(),
         )
     endpoint = local.ready(process, log)
     for name, value in emulators.exports(endpoint, local.REGION).items():
@@ -175,6 +177,8 @@ def do_build(asked: argparse.Namespace) -> int:
 
 def do_doctor(asked: argparse.Namespace) -> int:
     """What this machine can do. Exit code 3 where the target could not run."""
+    if asked.target == "localstack":
+        return doctor.localstack(_home(), asked.endpoint)
     if asked.target != "local":
         raise UsageError(f"doctor --target {asked.target} {NOT_BUILT}")
     ready, why = images.docker_ready()
@@ -227,7 +231,9 @@ def _run_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     one.set_defaults(verb=do_run)
     one.add_argument("scenario", nargs="*", type=Path, metavar="SCENARIO")
     one.add_argument("--target", choices=tuple(TARGETS), default="local")
-    one.add_argument("--endpoint", metavar="URL", help="use the emulator that runs there")
+    one.add_argument(
+        "--endpoint", metavar="URL", help="use the emulator (with --target localstack: the LocalStack) there"
+    )
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
     one.add_argument("--compress", type=_compression, default="auto", metavar="auto|N")
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
@@ -242,6 +248,13 @@ def _emulator_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
     one.add_argument("--compress", type=float, default=1.0, metavar="N")
     one.add_argument("--delegate", default="moto", metavar="moto|URL")
+    one.add_argument(
+        "--drive",
+        action="append",
+        default=[],
+        metavar="ecs,elbv2=URL",
+        help="that endpoint executes them; ours drives it",
+    )
     one.add_argument("--detach", action="store_true", help="return when it answers, print export lines")
     one = verbs.add_parser("status", help="the running emulator and where its listeners are reached")
     one.set_defaults(verb=do_status)
@@ -267,6 +280,7 @@ def _other_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     one = verbs.add_parser("doctor", help="what this machine can do")
     one.set_defaults(verb=do_doctor)
     one.add_argument("--target", choices=tuple(TARGETS), default="local")
+    one.add_argument("--endpoint", metavar="URL", help="where LocalStack is (with --target localstack)")
     one = verbs.add_parser("report", help="judge a run again and write its reports, from its journals alone")
     one.set_defaults(verb=do_report)
     one.add_argument("run_dir", type=Path, metavar="RUN_DIR")

@@ -30,7 +30,11 @@ class _Event(BaseModel):
 
 
 class RunStarted(_Event):
-    """First line. `scenario` is the whole scenario as loaded (`Scenario.model_dump(mode="json")`): nothing else is needed to judge."""
+    """First line. `scenario` is the whole scenario as loaded (`Scenario.model_dump(mode="json")`): nothing else is needed to judge.
+
+    `executed` says who executes each service, where that is not the target alone. `not_shown` names expectations that the target
+    cannot show, and why (`users` is all of `users.*`).
+    """
 
     event: Literal["RunStarted"] = "RunStarted"
     scenario: dict[str, Any]
@@ -41,6 +45,8 @@ class RunStarted(_Event):
     versions: dict[str, str]
     commit: str | None
     by: str | None = None
+    executed: dict[str, str] = {}
+    not_shown: dict[str, str] = {}
 
 
 class PhaseEntered(_Event):

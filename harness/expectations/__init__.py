@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.expectations import outcome, rollback, users, versions
@@ -30,7 +30,16 @@ def judge(events: Sequence[Event]) -> Judgement:
 
 
 def _results(evidence: Evidence) -> tuple[Result, ...]:
-    return tuple(result for family in (outcome, versions, users, rollback) for result in family.judge(evidence))
+    found = (result for family in (outcome, versions, users, rollback) for result in family.judge(evidence))
+    return tuple(_as_shown(result, evidence.run.not_shown) for result in found)
+
+
+def _as_shown(result: Result, not_shown: Mapping[str, str]) -> Result:
+    """What the target cannot show is neither met nor unmet there, whatever was measured."""
+    why = not_shown.get(result.name) or not_shown.get(result.name.partition(".")[0])
+    if why is None:
+        return result
+    return replace(result, verdict="unsupported", measured=None, n=0, detail=why)
 
 
 def _not_judged(evidence: Evidence, verdict: Verdict, why: str) -> Judgement:
@@ -41,7 +50,7 @@ def _not_judged(evidence: Evidence, verdict: Verdict, why: str) -> Judgement:
 
 def _as_far_as_it_came(result: Result, why: str) -> Result:
     """Of a run that broke off before the deployment's end, only what no later second could mend is a finding."""
-    if result.verdict == "inconclusive" or (result.verdict == "unmet" and result.name in FINAL):
+    if result.verdict in ("inconclusive", "unsupported") or (result.verdict == "unmet" and result.name in FINAL):
         return result
     return replace(result, verdict="inconclusive", detail=f"as far as it came: {why}")
 

@@ -226,6 +226,8 @@ class Rehearsal:
             versions=versions(),
             commit=self.commit,
             by=whoami(),
+            executed=dict(self.target.executed),
+            not_shown=dict(self.target.not_shown(self.scenario)),
         )
 
     def _record_waits(self, stack: Stack) -> None:

@@ -59,7 +59,7 @@ def run(asked: RunAsked) -> int:
     with opened as target:
         _say(asked, f"{target.name} target, {target.runtime} runtime ({target.why}); {len(plans)} scenarios")
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
-    swept = sweep(asked.home) if asked.endpoint is None else []
+    swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []
     endings = [_judged(asked.out, scenario, rehearsals.get(scenario.id)) for scenario in asked.scenarios]
     leftovers = left + swept + [line for one in rehearsals.values() for line in one.left]
     _print(asked, endings, leftovers)
@@ -160,6 +160,7 @@ def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
                 versions=versions(),
                 commit=commit(Path.cwd()),
                 by=whoami(),
+                executed=dict(target.executed),
             )
         )
         journal.write(Trouble(at=clock.now(), step="unsupported", message=why, fatal=True))

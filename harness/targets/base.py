@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,13 +28,19 @@ def nothing(_: int) -> list[Mapping[str, Any]]:
     return []
 
 
+def all_is_shown(_: Scenario) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """An open target.
 
     `endpoint` is None for AWS itself. `runtime` says who runs the tasks, `why` why that one. `reach` gives the URL of a load
     balancer's listener as this machine sees it. `waits` gives the emulator's compressed waits after a number, nothing elsewhere.
-    `unsupported` says why a scenario cannot run here, None when it can.
+    `unsupported` says why a scenario cannot run here, None when it can. `executed` tells who executes each service where that is
+    not one and the same, in the report's words. `not_shown` names the expectations that cannot be shown here, and why: `users` is
+    all of `users.*`.
     """
 
     name: str
@@ -46,3 +52,5 @@ class Target:
     reach: Callable[[LoadBalancer, int], str]
     waits: Callable[[int], list[Mapping[str, Any]]] = nothing
     unsupported: Callable[[Scenario], str | None]
+    executed: Mapping[str, str] = field(default_factory=dict)
+    not_shown: Callable[[Scenario], Mapping[str, str]] = all_is_shown

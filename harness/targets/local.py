@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,12 +27,12 @@ def opened(asked: Asked) -> Iterator[Target]:
     if asked.endpoint:
         status = emulators.ask(asked.endpoint, "/_rehearsal/status")
         build_images(asked.home, status["runtime"], asked.scenarios)
-        yield _target(asked.endpoint, status["runtime"], "the running emulator's")
+        yield target(asked.endpoint, status["runtime"], "the running emulator's")
         return
     runtime, why = choose_runtime(asked.runtime)
     build_images(asked.home, runtime, asked.scenarios)
     with started(asked.home, runtime) as endpoint:
-        yield _target(endpoint, runtime, why)
+        yield target(endpoint, runtime, why)
 
 
 def choose_runtime(asked: RuntimeAsked) -> tuple[str, str]:
@@ -47,11 +46,12 @@ def choose_runtime(asked: RuntimeAsked) -> tuple[str, str]:
 
 
 @contextmanager
-def started(home: Path, runtime: str) -> Iterator[str]:
-    """An emulator of our own on a free port; its endpoint. It is stopped however this ends."""
+def started(home: Path, runtime: str, *options: str) -> Iterator[str]:
+    """An emulator of our own on a free port; its endpoint. It is stopped however this ends. `options`: more of its own."""
     home.mkdir(parents=True, exist_ok=True)
     log = home / "emulator.log"
     command = [sys.executable, "-m", "harness.emulator", "--home", str(home), "--port", "0", "--runtime", runtime]
+    command += options
     with log.open("ab") as errors:
         process = subprocess.Popen(
             command,
@@ -60,7 +60,7 @@ def started(home: Path, runtime: str) -> Iterator[str]:
             stderr=errors,
             text=True,
             start_new_session=True,  # Ctrl-C is for the run, which still needs it to clean up
-            env={**os.environ, **emulators.mark()},
+            env={**emulators.inherited(), **emulators.mark()},
         )
     try:
         yield ready(process, log)
@@ -90,7 +90,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def _target(endpoint: str, runtime: str, why: str) -> Target:
+def target(endpoint: str, runtime: str, why: str) -> Target:
     return Target(
         name="local",
         region=REGION,
