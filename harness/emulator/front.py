@@ -85,14 +85,15 @@ class Fronts:
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("%s:%s broke off without an answer: %s", name, port, error)
-            if request.transport is not None:
-                request.transport.abort()
-            raise
+            return _broken_off(request)
         async with answer:
             by_itself = answer.headers.get("Server", "").startswith(LOAD_BALANCER_SAYS)
             row = row_of(request, name, port, answer.status, clock.monotonic() - began, by_itself=by_itself)
             self._metrics.add([row])
-            return await streamed(request, answer)
+            try:
+                return await streamed(request, answer)
+            except (aiohttp.ClientError, ConnectionError):  # either side went away in the middle
+                return _broken_off(request)
 
     def _connected(self) -> aiohttp.ClientSession:
         """A connection for each request: a kept one that dies would be a failure that no user of ALB meets."""
@@ -118,6 +119,13 @@ class Fronts:
                     await one.site.cleanup()
         if self._session is not None:
             await self._session.close()
+
+
+def _broken_off(request: web.Request) -> web.StreamResponse:
+    """Nothing more is said on this connection; the answer is for the server, which finds it closed."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=502)
 
 
 def owner_of(arn: str) -> Caller:

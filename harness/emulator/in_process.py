@@ -11,7 +11,7 @@ import botocore.session
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.wire import WireAnswer, WireRequest
@@ -40,6 +40,8 @@ class Clients:
             raise AwsError("NotImplemented", f"{service}:{operation} is not emulated: {error}", 501) from error
         except (ConnectionError, HTTPClientError) as error:
             raise AwsError("ServiceUnavailable", f"the delegate {self._url} does not answer: {error}", 503) from error
+        except BotoCoreError as error:  # a request that AWS's model does not allow, an answer that it cannot be
+            raise AwsError("InternalFailure", f"{service}:{operation} at {self._url}: {error}", 500) from error
         answer.pop("ResponseMetadata", None)
         return {key: value.read() if hasattr(value, "read") else value for key, value in answer.items()}
 

@@ -49,13 +49,14 @@ class FakeLocalStack:
     tamper: Callable[[str], str] = field(default=lambda host: host)
     asked: list[str] = field(default_factory=list)
     signatures: list[str] = field(default_factory=list)
+    listeners: dict[str, str] = field(default_factory=dict)  # by Host header, once seen: names are never used again
     url: str = ""
 
     async def start(self) -> web.AppRunner:
         app = web.Application(client_max_size=2**28)
         app.router.add_get("/_localstack/{page}", self.page)
         app.router.add_route("*", "/{path:.*}", self.any)
-        self.session = pass_through(force_close=True, limit=0)
+        self.session, self.fresh = pass_through(limit=0), pass_through(force_close=True, limit=0)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -96,7 +97,7 @@ class FakeLocalStack:
         self.signatures.append(signature)
         if (refused := await self.refused(request, service)) is not None:
             return refused
-        return await self.relay(request, self.behind, host)
+        return await self.relay(request, self.behind, host, self.session)
 
     async def refused(self, request: web.Request, service: str) -> web.Response | None:
         """As the edition refuses it; None where it has the service."""
@@ -139,21 +140,22 @@ class FakeLocalStack:
     async def load_balancer(self, request: web.Request, host: str) -> web.StreamResponse:
         """To the listener of the emulator behind, which binds ports of its own."""
         name, _, port = host.partition(":")
+        if (known := self.listeners.get(host)) is not None:
+            return await self.relay(request, known, host, self.fresh)
         async with aiohttp.ClientSession() as plain, plain.get(f"{self.behind}/_rehearsal/status") as answer:
             balancers = (await answer.json())["load_balancers"]
         for one in balancers:
             for listener in one["listeners"]:
                 if (one["dns_name"], listener["port"]) == (name, int(port or 80)):
-                    return await self.relay(request, listener["url"], host)
+                    self.listeners[host] = listener["url"]
+                    return await self.relay(request, listener["url"], host, self.fresh)
         return web.Response(status=404, text=f"no listener for {host}")
 
-    async def relay(self, request: web.Request, to: str, host: str) -> web.StreamResponse:
+    async def relay(self, request: web.Request, to: str, host: str, by: aiohttp.ClientSession) -> web.StreamResponse:
         headers = end_to_end(request.headers)
         headers["Host"] = host
         body = request.content if request.can_read_body else None
-        sent = self.session.request(
-            request.method, to + request.raw_path, headers=headers, data=body, allow_redirects=False
-        )
+        sent = by.request(request.method, to + request.raw_path, headers=headers, data=body, allow_redirects=False)
         async with sent as answer:
             return await streamed(request, answer)
 
@@ -168,7 +170,7 @@ def running(edition: Edition, behind: str = "", **options: Any) -> Iterator[Fake
     try:
         yield fake
     finally:
-        for closing in (runner.cleanup(), fake.session.close()):
+        for closing in (runner.cleanup(), fake.session.close(), fake.fresh.close()):
             asyncio.run_coroutine_threadsafe(closing, loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

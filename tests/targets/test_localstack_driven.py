@@ -12,12 +12,7 @@ from tests.emulator.conftest import Running, start_emulator, stop_emulator
 from tests.scenarios.test_core import Run, left_running, rehearse
 from tests.targets.fake_localstack import FakeLocalStack, running
 
-SCENARIOS = {
-    "happy-canary": "02-happy-canary",
-    "5xx-after-cutover": "05-5xx-after-cutover",
-    "failing-test-traffic-hook": "06-failing-test-traffic-hook",
-    "stop-by-hand": "07-stop-by-hand",
-}
+SCENARIOS = {"happy-canary": "02-happy-canary", "5xx-after-cutover": "05-5xx-after-cutover"}
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(420)]
 
 
@@ -48,11 +43,11 @@ def run(ultimate: FakeLocalStack, tmp_path_factory: pytest.TempPathFactory) -> R
     return done
 
 
-def test_success_and_rollbacks_are_met_where_another_endpoint_runs_tasks_and_traffic(run: Run):
+def test_success_and_rollback_by_alarm_are_met_where_another_endpoint_runs_tasks_and_traffic(run: Run):
     verdicts = {name: run.result(name)["verdict"] for name in SCENARIOS}
     assert verdicts == dict.fromkeys(SCENARIOS, "met"), run.printed
     outcomes = {name: run.result(name)["outcome"] for name in SCENARIOS}
-    assert outcomes == {"happy-canary": "succeeded"} | dict.fromkeys(list(SCENARIOS)[1:], "rolled_back")
+    assert outcomes == {"happy-canary": "succeeded", "5xx-after-cutover": "rolled_back"}
     assert run.code == 0
 
 
