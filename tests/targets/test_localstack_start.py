@@ -8,7 +8,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.cli import main
 from harness.targets import emulators
 from harness.targets.localstack import container, core
 from tests.emulator.conftest import ROOT
@@ -97,24 +96,33 @@ def test_nothing_that_we_start_inherits_the_token(monkeypatch: pytest.MonkeyPatc
             emulators.stop(one.pid)
 
 
-def test_missing_parts_are_named_when_nothing_can_be_started(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    """No token, no engine, no Python 3.13, and another emulator or nothing on the default port: exit code 3, all said."""
-    for name, value in (("PATH", ""), ("PYENV_ROOT", str(tmp_path)), ("DOCKER_HOST", "unix:///nowhere")):
-        monkeypatch.setenv(name, value)
-    for name in ("LOCALSTACK_AUTH_TOKEN", "AWS_ENDPOINT_URL", "LOCALSTACK_HOST", "PYTHON313"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REHEARSAL_HOME", str(tmp_path))
-    assert main(["doctor", "--target", "localstack"]) == 3
-    said = capsys.readouterr().err
+def test_missing_parts_are_named_when_nothing_can_be_started(tmp_path: Path):
+    """No token, no engine, no Python 3.13, and nothing on the default port (or another emulator): exit code 3, all said."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALSTACK_", "PYTHON313"))
+    }
+    changed = {
+        "PATH": "",
+        "PYENV_ROOT": str(tmp_path),
+        "DOCKER_HOST": "unix:///nowhere",
+        "REHEARSAL_HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "doctor", "--target", "localstack"],
+        cwd=ROOT,
+        env={**kept, **changed},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 3
     for part in (
         "http://127.0.0.1:4566",
         "LOCALSTACK_AUTH_TOKEN is not set",
         "no Docker engine answers",
         "Python 3.13",
     ):
-        assert part in said
+        assert part in done.stderr
 
 
 @pytest.mark.parametrize(
