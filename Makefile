@@ -47,8 +47,8 @@ emulator: setup  ## the emulator as an AWS endpoint on port 4566, in the foregro
 	@$(BIN)/rehearse up --runtime $(RUNTIME)
 
 .PHONY: doctor
-doctor: setup  ## what this machine can do
-	@$(BIN)/rehearse doctor
+doctor: setup  ## what this machine can do for TARGET=local
+	@$(BIN)/rehearse doctor --target $(TARGET)
 
 .PHONY: dashboard
 dashboard: setup  ## live page of a run

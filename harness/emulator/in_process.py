@@ -128,5 +128,6 @@ def _run(app: Callable[..., Any], environ: dict[str, Any]) -> WireAnswer:
     finally:
         if hasattr(parts, "close"):
             parts.close()
-    headers.pop("content-length", None)
+    if environ["REQUEST_METHOD"] != "HEAD":  # there it is the length of what a GET would have
+        headers.pop("content-length", None)
     return WireAnswer(status, headers.pop("content-type", ""), body, headers)

@@ -6,6 +6,7 @@ from harness.expectations import Evidence
 from harness.report.words import Word
 
 EMULATOR = Word("executed by the emulator of rehearse", "rehearse 에뮬레이터가 실행")
+OURS = Word("executed by the emulator", "에뮬레이터가 실행")  # where there is another one too
 AWS = Word("executed by AWS", "AWS가 실행")
 EITHER = Word(
     "executed by LocalStack where it can, else by the emulator", "LocalStack이 실행하고, 안 되면 에뮬레이터가 실행"
@@ -89,7 +90,7 @@ def _composed(evidence: Evidence) -> list[tuple[Word, Word]]:
     rows = [(NAMES.get(service, Word(service, service)), word) for service, word in by.items()]
     traffic = Word("a real HTTP proxy of the emulator", "에뮬레이터의 실제 HTTP 프록시")
     tasks = TASKS.get(evidence.run.runtime, Word(f"{evidence.run.runtime}", f"{evidence.run.runtime}"))
-    if (elbv2 := by.get("elbv2", EMULATOR)) is not EMULATOR:
+    if (elbv2 := by.get("elbv2", OURS)) is not OURS:
         traffic, tasks = _filled(THROUGH, elbv2), _filled(CONTAINERS_OF, by.get("ecs", elbv2))
     return [
         *rows,
@@ -105,12 +106,12 @@ def _filled(template: Word, by: Word) -> Word:
 
 def _by(told: str) -> Word:
     """The words of a journal, and what they are in Korean."""
-    if told == "executed by the emulator":
-        return EMULATOR
+    if told == OURS.en:
+        return OURS
     for verb, korean in (("executed by ", "{} 실행"), ("mocked by ", "{} 모의(mock) 응답만")):
         if told.startswith(verb) and "(" not in told:
             return Word(told, korean.format(told.removeprefix(verb)))
-    return Word(told, told.replace("executed by the emulator", EMULATOR.ko).replace("unsupported", "지원되지 않음"))
+    return Word(told, told.replace(OURS.en, OURS.ko).replace("unsupported", "지원되지 않음"))
 
 
 def not_tested(evidence: Evidence) -> list[Word]:

@@ -50,6 +50,7 @@ class FakeLocalStack:
     asked: list[str] = field(default_factory=list)
     signatures: list[str] = field(default_factory=list)
     listeners: dict[str, str] = field(default_factory=dict)  # by Host header, once seen: names are never used again
+    cut_after: int | None = None  # bytes of an answer's body, then the connection breaks
     url: str = ""
 
     async def start(self) -> web.AppRunner:
@@ -157,7 +158,15 @@ class FakeLocalStack:
         body = request.content if request.can_read_body else None
         sent = by.request(request.method, to + request.raw_path, headers=headers, data=body, allow_redirects=False)
         async with sent as answer:
-            return await streamed(request, answer)
+            return await (streamed(request, answer) if self.cut_after is None else self.cut(request, answer))
+
+    async def cut(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers=end_to_end(answer.headers))
+        await response.prepare(request)
+        await response.write((await answer.read())[: self.cut_after])
+        assert request.transport is not None
+        request.transport.close()  # after what was written
+        return response
 
 
 @contextmanager

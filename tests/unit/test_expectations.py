@@ -251,3 +251,20 @@ def test_event_of_no_duration_does_not_change_the_order():
 def test_journal_without_its_beginning_is_invalid():
     with pytest.raises(j.JournalInvalid, match="no RunStarted"):
         judge([j.RunEnded(at=T0, complete=True)])
+
+
+def test_what_the_target_cannot_show_is_unsupported_whatever_was_measured():
+    of = story.scenario(EXPECTED)
+    told = {"outcome": "its 5xx are not told apart", "users": "it cuts requests in flight"}
+    events = [
+        one.model_copy(update={"not_shown": told}) if isinstance(one, j.RunStarted) else one
+        for one in story.rolled_back(of)
+    ]
+    judgement = judge(events)
+    found = verdicts(judgement)
+    not_judged = {name for name, verdict in found.items() if verdict == "unsupported"}
+    assert not_judged == {"outcome", *(name for name in found if name.startswith("users."))}
+    assert {found[name] for name in found.keys() - not_judged} == {"met"}
+    assert judgement.verdict == "unsupported"
+    assert judgement.why == "outcome: its 5xx are not told apart"
+    assert next(one for one in judgement.results if one.name == "outcome").measured is None

@@ -170,3 +170,28 @@ def test_journal_that_does_not_say_what_was_run_is_refused_by_its_path(tmp_path:
     (tmp_path / "journal.jsonl").write_text(text)
     with pytest.raises(j.JournalInvalid, match=re.escape(str(tmp_path / "journal.jsonl"))):
         report.write(tmp_path)
+
+
+def test_composed_run_says_for_each_service_who_executed_it(tmp_path: Path):
+    executed = {
+        "codedeploy": "executed by the emulator (mocked by LocalStack 2026.3.0)",
+        "ecs": "executed by LocalStack 2026.3.0",
+        "elbv2": "executed by LocalStack 2026.3.0",
+        "lambda": "executed by the emulator",
+        "autoscaling": "unsupported (unlicensed in LocalStack 2026.3.0)",
+    }
+    of = story.scenario(EXPECTED)
+    events = [
+        one.model_copy(update={"executed": executed, "target": "localstack"}) if isinstance(one, j.RunStarted) else one
+        for one in story.rolled_back(of)
+    ]
+    result, _, page = report_of(tmp_path, events)
+    told = result["fidelity"]["executed"]
+    assert told["CodeDeploy"] == executed["codedeploy"]
+    assert told["ECS"] == "executed by LocalStack 2026.3.0"
+    assert told["autoscaling"] == executed["autoscaling"]
+    assert (
+        told["Load balancer's traffic"] == "executed by LocalStack 2026.3.0, through a counting proxy of the emulator"
+    )
+    assert told["Tasks"] == "real containers, executed by LocalStack 2026.3.0"
+    assert "LocalStack 2026.3.0 실행" in page
