@@ -104,11 +104,12 @@ def started(home: Path, python: Path) -> Iterator[str]:
             env=variables(port, scratch),
         )
     record = scratch.with_suffix(".json")
-    record.write_text(json.dumps({"pid": process.pid, "port": port}))
     try:
+        record.write_text(json.dumps({"pid": process.pid, "port": port}))
         yield _ready(process, port, log)
     finally:
-        stop(psutil.Process(process.pid)) if process.poll() is None else None
+        if process.poll() is None:
+            stop(psutil.Process(process.pid))
         process.wait()
         _forget(record)
 

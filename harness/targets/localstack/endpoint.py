@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 
@@ -76,10 +77,9 @@ def identify(where: Place) -> LocalStack:
     """Who answers there. Raises NothingListens, NotLocalStack with the name of the other one."""
     try:
         status, headers, info = fetch(where.url, "/_localstack/info")
+        _, _, health = fetch(where.url, "/_localstack/health")
     except OSError as error:
-        raise NothingListens(
-            f"nothing listens at {where.url} (from {where.origin}): {getattr(error, 'reason', error)}"
-        ) from error
+        raise NothingListens(f"nothing listens at {where.url} (from {where.origin}): {error}") from error
     if status != 200 or headers.get("x-localstack") != "true" or not isinstance(info, dict) or "version" not in info:
         raise NotLocalStack(
             f"{where.url} (from {where.origin}) is not LocalStack: {_who_else(where.url)} answers there"
@@ -129,7 +129,7 @@ def fetch(url: str, path: str) -> tuple[int, Message, Any]:
     except HTTPError as error:
         with error:
             return error.code, error.headers, _json(error.read())
-    except (URLError, ValueError) as error:
+    except (URLError, HTTPException, ValueError) as error:  # HTTPException: what listens there does not speak HTTP
         raise OSError(getattr(error, "reason", error)) from error
 
 
