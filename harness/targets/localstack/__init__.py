@@ -147,6 +147,7 @@ def target(made: Composition, url: str, runtime: str, why: str, ours: list[str])
         plain,
         name="localstack",
         reach=_reach(url) if made.drives else plain.reach,
+        unsupported=lambda scenario: plain.unsupported(scenario) or unsupported(made, scenario),
         executed=executed(made.found, ours),
         not_shown=lambda scenario: not_shown(made, scenario),
     )
@@ -174,6 +175,13 @@ def executed(found: Survey, ours: list[str]) -> dict[str, str]:
         else:
             told[service] = EMULATOR
     return told
+
+
+def unsupported(made: Composition, scenario: Scenario) -> str | None:
+    """Why the scenario cannot run in this composition, though it can on the local target."""
+    if made.drives and scenario.deploy.controller == "ecs":
+        return f"{made.why}, and whether its ECS executes a blue/green deployment of its own (controller: ecs) is not known"
+    return None
 
 
 def not_shown(made: Composition, scenario: Scenario) -> Mapping[str, str]:
