@@ -20,6 +20,37 @@ class CannotStart(Exception):
     """The container could not be created or started; the message is ECS's text (`CannotStartContainerError: ...`)."""
 
 
+def not_found(image: str) -> str:
+    """Of an image that no registry has (D.2, Fargate's wording)."""
+    return f"CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
+
+
+def wrong_platform(platform: str) -> str:
+    """Of an image that is not for this machine (D.2, Fargate's wording); `platform` as `linux/amd64`."""
+    return (
+        "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain "
+        f"descriptor matching platform '{platform}'."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """An image of a local repository: `<name>@<digest>` pulls it. `config` is what a process image embeds; None for a container's."""
+
+    name: str
+    digest: str
+    config: bytes | None
+    user: str
+    password: str = field(repr=False)
+
+
+class ImageSource(Protocol):
+    """The local repositories, as a runtime sees them."""
+
+    def find(self, image: str) -> StoredImage | None:
+        """None where the name is not of a local repository. Raises CannotPull where it is, and the image is not there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
     """One container of a task. `ports` are containerPorts; `memory_mib` is a hard limit where the runtime can hold one."""
@@ -64,6 +95,7 @@ class Runtime(Protocol):
     """Makes containers. `home` (the rehearsal's state directory) names what belongs to us."""
 
     name: str
+    registry: ImageSource | None  # set by whoever puts the emulator together
 
     async def prepare(self) -> None:
         """Check that it can work; raises TargetUnavailable with what to do about it."""

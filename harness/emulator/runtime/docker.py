@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +18,20 @@ from docker.client import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from harness import images
-from harness.emulator.runtime.base import CannotPull, CannotStart, ContainerSpec, Exit
+from harness.emulator.runtime.base import (
+    CannotPull,
+    CannotStart,
+    ContainerSpec,
+    Exit,
+    ImageSource,
+    StoredImage,
+    not_found,
+    wrong_platform,
+)
 from harness.errors import TargetUnavailable
 
 T = TypeVar("T")
+log = logging.getLogger("rehearse.emulator")
 HOME_LABEL = "rehearsal.home"
 LOG_LINES = 2000
 LONGEST_WAIT = 24 * 3600  # seconds an engine call may take: waiting for a container's end is one
@@ -38,6 +50,8 @@ class DockerRuntime:
         self.home = home.resolve()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
         self._containers: set[DockerContainer] = set()
+        self._pulled: set[str] = set()  # names that only we gave to images, to be removed at the end
+        self.registry: ImageSource | None = None
 
     async def prepare(self) -> None:
         try:
@@ -52,31 +66,49 @@ class DockerRuntime:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def pull(self, image: str) -> None:
-        """A local image, or one that a registry has; of another architecture is refused as on Fargate (D.2)."""
+        await self._pulled_as(image)
+
+    async def _pulled_as(self, image: str) -> str:
+        """What the engine calls the image: of a local repository, else a local one, else one that another registry has.
+
+        Of another architecture it is refused as on Fargate (D.2). Raises CannotPull.
+        """
+        stored = self.registry.find(image) if self.registry else None
+        name = f"{stored.name}@{stored.digest}" if stored else image
         try:
-            found = await self.run(lambda: self._client.images.get(image))
+            found = await self.run(lambda: self._client.images.get(name))
         except ImageNotFound:
-            found = await self.run(lambda: self._pull(image))
-        architecture = found.attrs.get("Architecture")
-        if architecture not in ("", None, images.architecture_of_this_machine()):
+            found = await self.run(lambda: self._pull_stored(image, stored) if stored else self._pull(image))
+        if found.attrs.get("Architecture") not in ("", None, images.architecture_of_this_machine()):
+            raise CannotPull(wrong_platform(f"linux/{images.architecture_of_this_machine()}"))
+        return name
+
+    def _pull_stored(self, image: str, stored: StoredImage) -> Any:
+        if stored.config is not None:
             raise CannotPull(
-                "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain "
-                f"descriptor matching platform 'linux/{images.architecture_of_this_machine()}'."
+                f"CannotPullContainerError: {image} is an image of the process runtime, and tasks are containers here"
             )
+        login = {"username": stored.user, "password": stored.password}
+        try:
+            found = self._client.images.pull(stored.name, tag=stored.digest, auth_config=login)
+        except DockerException as error:
+            raise CannotPull(f"CannotPullContainerError: Error response from daemon: {_explanation(error)}") from error
+        self._pulled.add(f"{stored.name}@{stored.digest}")
+        return found
 
     def _pull(self, image: str) -> Any:
         name, tag = images.split(image)
         if "/" not in name:  # ours, and not built: no registry has it
-            raise CannotPull(_not_found(image))
+            raise CannotPull(not_found(image))
         try:
             return self._client.images.pull(name, tag=tag)
         except DockerException as error:
-            raise CannotPull(f"{_not_found(image)}") from error
+            raise CannotPull(not_found(image)) from error
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
-        await self.pull(spec.image)
+        image = await self._pulled_as(spec.image)
         try:
-            raw = await self.run(lambda: self._create_and_start(spec))
+            raw = await self.run(lambda: self._create_and_start(spec, image))
         except DockerException as error:
             raise CannotStart(
                 f"CannotStartContainerError: Error response from daemon: {_explanation(error)}"
@@ -86,9 +118,9 @@ class DockerRuntime:
         container.ended.add_done_callback(lambda _: self._containers.discard(container))
         return container
 
-    def _create_and_start(self, spec: ContainerSpec) -> Any:
+    def _create_and_start(self, spec: ContainerSpec, image: str) -> Any:
         raw = self._client.containers.create(
-            spec.image,
+            image,
             command=list(spec.command) or None,
             environment=dict(spec.environment),
             labels={**spec.labels, HOME_LABEL: home_label(self.home), "rehearsal.task": spec.task_id},
@@ -108,9 +140,17 @@ class DockerRuntime:
         containers = list(self._containers)
         await asyncio.gather(*(container.kill() for container in containers))
         await asyncio.gather(*(container.wait() for container in containers))
+        await asyncio.gather(*(self.run(partial(self._drop, name)) for name in self._pulled))
         self._threads.shutdown(wait=False)
         if hasattr(self, "_client"):
             self._client.close()
+
+    def _drop(self, name: str) -> None:
+        """The registry goes, and its port with it: the name would mean nothing."""
+        try:
+            self._client.images.remove(name)
+        except APIError as error:  # somebody else's container still runs it, or removed it
+            log.warning("image %s stays: %s", name, _explanation(error))
 
 
 class DockerContainer:
@@ -168,10 +208,6 @@ def _addresses(raw: Any, ports: tuple[int, ...]) -> dict[int, tuple[str, int]]:
     published = raw.attrs["NetworkSettings"]["Ports"]
     found = {port: published.get(f"{port}/tcp") for port in ports}
     return {port: ("127.0.0.1", int(bindings[0]["HostPort"])) for port, bindings in found.items() if bindings}
-
-
-def _not_found(image: str) -> str:
-    return f"CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
 
 
 def _explanation(error: Exception) -> str:
