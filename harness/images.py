@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import platform
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +35,7 @@ REGISTRIES = ("docker-registry", "registry")  # what Debian and its makers call 
 BASE_IMAGES = ("rehearse-base:latest", "python:3.12-slim")
 ENGINE_TIMEOUT = 5
 PORT = 8080
+ELF_MACHINE = {"amd64": 62, "arm64": 183}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,57 @@ def build(
     return _build_process(home, folder, revision, environment, architecture)
 
 
+def build_foreign(home: Path, runtime: str, *, revision: str, architecture: str) -> str:
+    """An image of the sample app that this machine cannot run, as one that was built on another; returns its name.
+
+    A container's has a real program in it, for the other architecture, that does nothing: Docker cannot build for a machine
+    that it does not have. Raises HarnessError.
+    """
+    if runtime == "process":
+        return build(home, runtime, revision=revision, architecture=architecture)
+    from docker.client import DockerClient
+    from docker.errors import DockerException
+
+    name = image_name(None, revision)
+    try:
+        client = DockerClient.from_env(timeout=60)
+        client.images.load(_foreign_archive(name, architecture))
+        client.close()
+    except DockerException as error:
+        raise TargetUnavailable(f"making {name}: {_first_line(error)}; is the Docker engine running?") from error
+    return name
+
+
+def _foreign_archive(name: str, architecture: str) -> bytes:
+    """What `docker load` takes: an image with nothing in it but an ELF program for the architecture."""
+    identity = b"\x7fELF\x02\x01\x01" + bytes(9)
+    program = identity + struct.pack("<HHIQQQIHHHHHH", 2, ELF_MACHINE[architecture], 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0)
+    layer = _tar({"app": program})
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": {"Cmd": ["/app"], "ExposedPorts": {f"{PORT}/tcp": {}}},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    index = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    parts = {
+        "config.json": json.dumps(config).encode(),
+        "layer.tar": layer,
+        "manifest.json": json.dumps(index).encode(),
+    }
+    return _tar(parts)
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.mode, entry.size = 0o755, len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return content.getvalue()
+
+
 def _build_process(home: Path, folder: Path, revision: str, environment: dict[str, str], arch: str | None) -> str:
     """Nothing is copied: the folder is run where it is, by this Python."""
     if not (folder / "app.py").is_file():
@@ -224,6 +279,11 @@ def _build_docker(home: Path, folder: Path, revision: str, environment: dict[str
         base = _base_image(client)
         if base is None:
             raise TargetUnavailable(f"no base image for {name}: pull python:3.12-slim, or say REHEARSE_BASE_IMAGE=...")
+        if arch and arch != (has := client.images.get(base).attrs["Architecture"]):
+            raise TargetUnavailable(
+                f"building {name} for linux/{arch}: the base image {base} is for linux/{has}; name another one with "
+                "REHEARSE_BASE_IMAGE=..."
+            )
         with _context(home, folder, _python_of(client, base)) as context:
             client.images.build(
                 path=str(context),

@@ -1,5 +1,6 @@
 """From a built image to a running task, through ECR: `docker push` for containers, `rehearse build --push` for both runtimes."""
 
+import asyncio
 import base64
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ import psutil
 import pytest
 
 from harness import images
+from harness.emulator.runtime.base import CannotPull, ContainerSpec, Runtime
+from harness.emulator.runtime.docker import DockerRuntime
+from harness.emulator.runtime.process import ProcessRuntime
 from harness.runner.sweep import sweep_tasks
 from tests.emulator.conftest import ROOT, Running, start_emulator, stop_emulator
 
@@ -98,14 +102,17 @@ def made(shell: Shell, **settings: Any) -> tuple[str, str]:
     return name, repository["repositoryUri"]
 
 
-def ran(shell: Shell, image: str) -> dict[str, Any]:
+PRINTS_ITS_VERSION = ["python3", "-c", "import os; print('version', os.environ['APP_VERSION']); raise SystemExit(7)"]
+
+
+def ran(shell: Shell, image: str, command: Sequence[str] = PRINTS_ITS_VERSION) -> dict[str, Any]:
     """RunTask of an image whose command ends at once: the stopped task."""
     ecs, family = shell.aws.client("ecs"), f"f{secrets.token_hex(4)}"
     ecs.create_cluster(clusterName=family)
     container = {
         "name": "app",
         "image": image,
-        "command": ["python3", "-c", "import os; print('version', os.environ['APP_VERSION']); raise SystemExit(7)"],
+        "command": command,
     }
     ecs.register_task_definition(
         family=family,
@@ -127,6 +134,26 @@ def ran(shell: Shell, image: str) -> dict[str, Any]:
         return found if found["lastStatus"] == "STOPPED" else None
 
     return dict(until(stopped))
+
+
+def other_architecture() -> str:
+    return {"amd64": "arm64", "arm64": "amd64"}[images.architecture_of_this_machine()]
+
+
+def on_ec2(runtime: Runtime, image: str) -> tuple[int, str]:
+    """A container of a task on EC2: how it ended, and what it said."""
+
+    async def story() -> tuple[int, str]:
+        await runtime.prepare()
+        try:
+            await runtime.pull(image, "EC2")
+            container = await runtime.start(ContainerSpec(task_id="t1", name="app", image=image, launch_type="EC2"))
+            end = await container.wait()
+            return end.code, (await container.logs()).strip().removeprefix("standard_init_linux.go: ")
+        finally:
+            await runtime.close()
+
+    return asyncio.run(story())
 
 
 def subnet(shell: Shell) -> str:
@@ -223,18 +250,30 @@ def test_docker_push_is_refused_as_ecr_refuses_it(docker_shell: Shell):
 @needs_registry
 @pytest.mark.docker
 @pytest.mark.xdist_group("docker")
-def test_image_of_another_architecture_is_not_pulled(docker_shell: Shell):
+def test_image_of_another_architecture_fails_as_the_launch_type_has_it(docker_shell: Shell):
     shell = docker_shell
     _, uri = made(shell)
-    other = {"amd64": "arm64", "arm64": "amd64"}[images.architecture_of_this_machine()]
-    code, said = shell.rehearse("build", "--revision", "wrong", "--platform", f"linux/{other}", "--push", uri)
+    images.build_foreign(shell.aws.home, "docker", revision="wrong", architecture=other_architecture())
+    shell.login(uri.partition("/")[0])
+    shell.run("docker", "tag", "sampleapp:wrong", f"{uri}:wrong")
+    code, said = shell.run("docker", "push", f"{uri}:wrong")
     assert code == 0, said
-    task = ran(shell, f"{uri}:wrong")
-    assert task["stoppedReason"] == (
+    assert exit_code(ran(shell, f"{uri}:wrong", command=[])) == (
         "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain "
         f"descriptor matching platform 'linux/{images.architecture_of_this_machine()}'."
     )
-    shell.run("docker", "rmi", f"{uri}:wrong", "sampleapp:wrong")
+    shell.run("docker", "rmi", f"{uri}:wrong")
+    container = on_ec2(DockerRuntime(shell.aws.home), "sampleapp:wrong")
+    assert container == (1, "exec /app: exec format error")
+    shell.run("docker", "rmi", "sampleapp:wrong")
+    code, said = shell.rehearse("build", "--platform", f"linux/{other_architecture()}")
+    assert (
+        code,
+        f"the base image rehearse-base:latest is for linux/{images.architecture_of_this_machine()}" in said,
+    ) == (
+        3,
+        True,
+    ), said
 
 
 @needs_registry
@@ -281,12 +320,14 @@ def test_process_image_is_pushed_and_runs_by_tag_and_by_digest(process_shell: Sh
     assert "failed to resolve ref" in exit_code(ran(shell, f"{uri}:v6"))
 
 
-def test_process_image_of_another_architecture_is_not_pulled(process_shell: Shell):
+def test_process_image_of_another_architecture_fails_as_the_launch_type_has_it(process_shell: Shell):
     shell = process_shell
     _, uri = made(shell)
-    other = {"amd64": "arm64", "arm64": "amd64"}[images.architecture_of_this_machine()]
-    assert shell.rehearse("build", "--revision", "wrong", "--platform", f"linux/{other}", "--push", uri)[0] == 0
+    platform = f"linux/{other_architecture()}"
+    assert shell.rehearse("build", "--revision", "wrong", "--platform", platform, "--push", uri)[0] == 0
     assert "descriptor matching platform" in exit_code(ran(shell, f"{uri}:wrong"))
+    code, said = on_ec2(ProcessRuntime(shell.aws.home), "sampleapp:wrong")
+    assert (code, said) == (1, f"exec {sys.executable}: exec format error")
 
 
 def test_build_push_is_refused_for_an_immutable_tag(process_shell: Shell):
@@ -301,6 +342,16 @@ def test_build_push_without_an_emulator_says_what_to_start(tmp_path: Path):
     shell = Shell(Running("http://127.0.0.1:1", tmp_path, None), tmp_path)  # type: ignore[arg-type]
     code, said = shell.rehearse("build", "--push", "app")
     assert (code, "rehearse up --detach" in said) == (3, True), said
+
+
+@pytest.mark.parametrize("launch_type", ["FARGATE", "EC2"])
+def test_missing_image_is_named_in_the_words_of_the_launch_type(launch_type: str, tmp_path: Path):
+    words = {
+        "FARGATE": r"pull image manifest has been retried 7 time\(s\): failed to resolve ref app:no: app:no: not found",
+        "EC2": r"Error response from daemon: pull access denied for app, repository does not exist or may require 'docker login'",
+    }
+    with pytest.raises(CannotPull, match=f"^CannotPullContainerError: {words[launch_type]}$"):
+        asyncio.run(ProcessRuntime(tmp_path).pull("app:no", launch_type))
 
 
 # ---- the registry's process

@@ -65,21 +65,27 @@ class DockerRuntime:
     async def run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def pull(self, image: str) -> None:
-        await self._pulled_as(image)
+    async def pull(self, image: str, launch_type: str = "FARGATE") -> None:
+        await self._pulled_as(image, launch_type)
 
-    async def _pulled_as(self, image: str) -> str:
+    async def _pulled_as(self, image: str, launch_type: str) -> str:
         """What the engine calls the image: of a local repository, else a local one, else one that another registry has.
 
-        Of another architecture it is refused as on Fargate (D.2). Raises CannotPull.
+        Of another architecture it is refused on Fargate; on EC2 it is pulled, and dies of `exec format error` (D.2). Raises CannotPull.
         """
-        stored = self.registry.find(image) if self.registry else None
+        stored = self.registry.find(image, launch_type) if self.registry else None
         name = f"{stored.name}@{stored.digest}" if stored else image
         try:
             found = await self.run(lambda: self._client.images.get(name))
         except ImageNotFound:
-            found = await self.run(lambda: self._pull_stored(image, stored) if stored else self._pull(image))
-        if found.attrs.get("Architecture") not in ("", None, images.architecture_of_this_machine()):
+            found = await self.run(
+                lambda: self._pull_stored(image, stored) if stored else self._pull(image, launch_type)
+            )
+        if launch_type != "EC2" and found.attrs.get("Architecture") not in (
+            "",
+            None,
+            images.architecture_of_this_machine(),
+        ):
             raise CannotPull(wrong_platform(f"linux/{images.architecture_of_this_machine()}"))
         return name
 
@@ -96,17 +102,17 @@ class DockerRuntime:
         self._pulled.add(f"{stored.name}@{stored.digest}")
         return found
 
-    def _pull(self, image: str) -> Any:
+    def _pull(self, image: str, launch_type: str) -> Any:
         name, tag = images.split(image)
         if "/" not in name:  # ours, and not built: no registry has it
-            raise CannotPull(not_found(image))
+            raise CannotPull(not_found(image, launch_type))
         try:
             return self._client.images.pull(name, tag=tag)
         except DockerException as error:
-            raise CannotPull(not_found(image)) from error
+            raise CannotPull(not_found(image, launch_type)) from error
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
-        image = await self._pulled_as(spec.image)
+        image = await self._pulled_as(spec.image, spec.launch_type)
         try:
             raw = await self.run(lambda: self._create_and_start(spec, image))
         except DockerException as error:

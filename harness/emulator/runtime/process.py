@@ -51,28 +51,28 @@ class ProcessRuntime:
         for folder in ("ledger", "logs"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
 
-    async def pull(self, image: str) -> None:
-        self._manifest(image)
+    async def pull(self, image: str, launch_type: str = "FARGATE") -> None:
+        self._manifest(image, launch_type)
 
-    def _manifest(self, image: str) -> images.Manifest:
+    def _manifest(self, image: str, launch_type: str) -> images.Manifest:
         """The image, or CannotPull with the texts of D.2."""
-        stored = self.registry.find(image) if self.registry else None
+        stored = self.registry.find(image, launch_type) if self.registry else None
         manifest = _stored(image, stored) if stored else images.find_process_image(self.home, image)
         if manifest is None:
-            raise CannotPull(not_found(image))
-        if manifest.architecture != images.architecture_of_this_machine():
+            raise CannotPull(not_found(image, launch_type))
+        if launch_type != "EC2" and manifest.architecture != images.architecture_of_this_machine():
             raise CannotPull(wrong_platform(f"linux/{images.architecture_of_this_machine()}"))
         return manifest
 
     async def start(self, spec: ContainerSpec) -> ProcessContainer:
-        manifest = self._manifest(spec.image)
+        manifest = self._manifest(spec.image, spec.launch_type)
         port = next(self._ports)
         closed = {other: next(self._ports) for other in spec.ports if other != manifest.port}
         log = self.home / "logs" / f"{spec.task_id}-{spec.name}.log"
         try:
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(
-                    *(spec.command or manifest.argv),
+                    *_argv(manifest, spec),
                     cwd=manifest.workdir,
                     env=self._environment(manifest, spec, port),
                     stdin=asyncio.subprocess.DEVNULL,
@@ -102,6 +102,14 @@ class ProcessRuntime:
         for container in containers:
             container.kill()
         await asyncio.gather(*(container.wait() for container in containers))
+
+
+def _argv(manifest: images.Manifest, spec: ContainerSpec) -> tuple[str, ...]:
+    """What runs. An image of another architecture, which EC2 pulls, dies with the kernel's words (D.2)."""
+    argv = spec.command or manifest.argv
+    if manifest.architecture == images.architecture_of_this_machine():
+        return argv
+    return ("/bin/sh", "-c", 'echo "exec $0: exec format error" >&2; exit 1', argv[0])
 
 
 def _stored(image: str, stored: StoredImage) -> images.Manifest:

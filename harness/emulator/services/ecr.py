@@ -19,7 +19,7 @@ from harness.emulator.services.ecr_state import Image
 class Ecr(Repositories, Images, Layers, Registry):
     # ---- for the runtimes
 
-    def find(self, image: str) -> StoredImage | None:
+    def find(self, image: str, launch_type: str) -> StoredImage | None:
         """What an image of a task definition is here; None where it is no repository's. Raises CannotPull (D.2)."""
         reference = images.Reference.of(image)
         front = self._front_of(reference)
@@ -27,7 +27,8 @@ class Ecr(Repositories, Images, Layers, Registry):
             return None
         found = self._image(front, reference) if front else None
         if front is None or found is None:
-            raise CannotPull(not_found(image))
+            known = front is not None and reference.repository in self.regions[front.caller].repositories
+            raise CannotPull(not_found(image, launch_type, repository=known))
         found.pulled_at = self.cloud.clock.now()  # also where the engine has it already, and asks for nothing
         return StoredImage(
             name=f"{front.host}/{reference.repository}",
