@@ -1,22 +1,32 @@
 """ECR as boto3 sees it: repositories, images, layers, policies, and the errors of each."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
+import http.client
 import json
 import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from harness import images
+from harness.clock import Manual
+from harness.emulator.alb.plane import Plane
+from harness.emulator.cloud import Caller, Cloud
+from harness.emulator.runtime.process import ProcessRuntime
 from harness.emulator.services import ecr_lifecycle
-from harness.emulator.services.ecr_manifest import OCI
+from harness.emulator.services.ecr import Ecr
+from harness.emulator.services.ecr_manifest import OCI, read
 from harness.emulator.services.ecr_state import Image
+from harness.emulator.settings import Settings
 from tests.emulator.conftest import Running
 from tests.emulator.lambda_story import refusal
 
@@ -400,6 +410,44 @@ def test_layers_of_a_deleted_repository_are_gone(ecr: Any, repository: str):
     assert checked["layers"][0]["layerAvailability"] == "UNAVAILABLE"
 
 
+@needs_registry
+def test_large_layer_passes_through_with_flat_memory(aws: Running, ecr: Any, repository: str):
+    size, part = 256 * 1024 * 1024, secrets.token_bytes(1024 * 1024)
+    data = ecr.get_authorization_token()["authorizationData"][0]
+    headers = {"Authorization": f"Basic {data['authorizationToken']}"}
+    emulator = psutil.Process(aws.process.pid)
+    before, digest = emulator.memory_info().rss, hashlib.sha256()
+    connection = http.client.HTTPConnection(data["proxyEndpoint"].removeprefix("http://"), timeout=60)
+    highest = [before]
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(size // len(part)):
+            digest.update(part)
+            highest.append(emulator.memory_info().rss)
+            yield part
+
+    def answered(method: str, path: str, status: int, body: Any = None) -> http.client.HTTPResponse:
+        connection.request(method, path, body, headers, encode_chunked=not isinstance(body, bytes | None))
+        answer = connection.getresponse()
+        assert answer.status == status, answer.read()
+        return answer
+
+    def location(answer: http.client.HTTPResponse) -> str:
+        answer.read()
+        return str(answer.headers["Location"]).removeprefix(data["proxyEndpoint"])
+
+    where = location(answered("POST", f"/v2/{repository}/blobs/uploads/", 202))
+    where = location(answered("PATCH", where, 202, parts()))
+    where = location(answered("PUT", f"{where}&digest=sha256:{digest.hexdigest()}", 201))
+    back, again = answered("GET", where, 200), hashlib.sha256()
+    while content := back.read(1024 * 1024):
+        again.update(content)
+        highest.append(emulator.memory_info().rss)
+    connection.close()
+    assert again.hexdigest() == digest.hexdigest()
+    assert max(highest) - before < 40 * 1024 * 1024
+
+
 # ---- lifecycle policies
 
 
@@ -462,8 +510,6 @@ def test_lifecycle_policy_that_aws_would_not_take_is_refused(ecr: Any, repositor
 
 
 def aged(days: float, *tags: str) -> Image:
-    from harness.emulator.services.ecr_manifest import read
-
     text = manifest(f"{days} {tags}")
     return Image(read(text), 1, pushed_at=1000 * 86400 - days * 86400, tags=list(tags))
 
@@ -501,6 +547,24 @@ def test_image_that_one_rule_expires_still_counts_for_the_next_but_expires_once(
     first = {"tagStatus": "tagged", "tagPrefixList": ["a"], "countType": "imageCountMoreThan", "countNumber": 1}
     seen = expired(policy(first, NEWEST_TWO), aged(4, "a1"), aged(3, "a2"), aged(2, "b1"), aged(1, "b2"))
     assert seen == [(["a1"], 1), (["a2"], 2)]
+
+
+def test_time_alone_expires_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("REHEARSE_REGISTRY", "none")  # its start is waited for in real time
+    async def story() -> set[str]:
+        clock = Manual()
+        cloud = Cloud(clock=clock, settings=Settings(), runtime=ProcessRuntime(tmp_path), plane=Plane(), home=tmp_path)
+        service, caller = Ecr(cloud), Caller()
+        await service.create_repository(caller, {"repositoryName": "app"})
+        rule = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 2}
+        service.put_lifecycle_policy(caller, {"repositoryName": "app", "lifecyclePolicyText": policy(rule)})
+        for tag in ("old", "young"):
+            await service.put_image(caller, {"repositoryName": "app", "imageManifest": manifest(tag), "imageTag": tag})
+            await clock.advance(1.9 * 86400 if tag == "old" else 0.2 * 86400)
+        await cloud.close()
+        return {one["imageTag"] for one in service.list_images(caller, {"repositoryName": "app"})["imageIds"]}
+
+    assert asyncio.run(story()) == {"young"}
 
 
 # ---- the registry as a whole

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from harness import images
-from harness.emulator.runtime.base import CannotPull, ContainerSpec, Runtime
+from harness.emulator.runtime.base import CannotPull, ContainerSpec, Runtime, not_found
 from harness.emulator.runtime.docker import DockerRuntime
 from harness.emulator.runtime.process import ProcessRuntime
 from harness.runner.sweep import sweep_tasks
@@ -352,6 +352,13 @@ def test_missing_image_is_named_in_the_words_of_the_launch_type(launch_type: str
     }
     with pytest.raises(CannotPull, match=f"^CannotPullContainerError: {words[launch_type]}$"):
         asyncio.run(ProcessRuntime(tmp_path).pull("app:no", launch_type))
+
+
+def test_missing_tag_on_ec2_has_dockers_words():
+    text = not_found("127.0.0.1:5000/app", "EC2", repository=True)
+    assert text == (
+        "CannotPullContainerError: Error response from daemon: manifest for 127.0.0.1:5000/app:latest not found: manifest unknown"
+    )
 
 
 # ---- the registry's process

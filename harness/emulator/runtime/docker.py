@@ -6,6 +6,7 @@ The Docker SDK blocks, so every call of it runs in a thread. Labels say what is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ log = logging.getLogger("rehearse.emulator")
 HOME_LABEL = "rehearsal.home"
 LOG_LINES = 2000
 LONGEST_WAIT = 24 * 3600  # seconds an engine call may take: waiting for a container's end is one
+PULLED = "ledger/pulled-images"  # in the state directory: a line for each name that we gave to an image
 THREADS = 64  # each running container occupies one with its wait
 
 
@@ -95,11 +97,11 @@ class DockerRuntime:
                 f"CannotPullContainerError: {image} is an image of the process runtime, and tasks are containers here"
             )
         login = {"username": stored.user, "password": stored.password}
+        self._note(f"{stored.name}@{stored.digest}")
         try:
             found = self._client.images.pull(stored.name, tag=stored.digest, auth_config=login)
         except DockerException as error:
             raise CannotPull(f"CannotPullContainerError: Error response from daemon: {_explanation(error)}") from error
-        self._pulled.add(f"{stored.name}@{stored.digest}")
         return found
 
     def _pull(self, image: str, launch_type: str) -> Any:
@@ -147,15 +149,26 @@ class DockerRuntime:
         await asyncio.gather(*(container.kill() for container in containers))
         await asyncio.gather(*(container.wait() for container in containers))
         await asyncio.gather(*(self.run(partial(self._drop, name)) for name in self._pulled))
+        (self.home / PULLED).unlink(missing_ok=True)
         self._threads.shutdown(wait=False)
         if hasattr(self, "_client"):
             self._client.close()
+
+    def _note(self, name: str) -> None:
+        """Before the pull, so that a crash leaves a list."""
+        self._pulled.add(name)
+        ledger = self.home / PULLED
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        with ledger.open("a") as lines:
+            lines.write(f"{name}\n")
 
     def _drop(self, name: str) -> None:
         """The registry goes, and its port with it: the name would mean nothing."""
         try:
             self._client.images.remove(name)
-        except APIError as error:  # somebody else's container still runs it, or removed it
+        except NotFound:
+            return  # it could not be pulled, or its user removed it
+        except APIError as error:  # somebody else's container still runs it
             log.warning("image %s stays: %s", name, _explanation(error))
 
 
@@ -231,6 +244,18 @@ def sweep(home: Path) -> list[str]:
         for container in client.containers.list(all=True, filters={"label": f"{HOME_LABEL}={home_label(home)}"}):
             container.remove(force=True, v=True)
             removed.append(f"container {container.short_id}: {container.name}")
+        removed += _sweep_images(client, home / PULLED)
     finally:
         client.close()
+    return removed
+
+
+def _sweep_images(client: DockerClient, ledger: Path) -> list[str]:
+    """Names that a crashed emulator gave to images; images that have another name stay."""
+    removed = []
+    for name in set(ledger.read_text().split()) if ledger.is_file() else ():
+        with contextlib.suppress(NotFound):
+            client.images.remove(name)
+            removed.append(f"image {name}")
+    ledger.unlink(missing_ok=True)
     return removed

@@ -149,9 +149,9 @@ class Distribution:
             await asyncio.Event().wait()
         finally:
             await self._close_session()
-            if self._child is not None and not self._child.ended.done():
+            if self._child is not None and (not self._child.ended.done() or self._child.ended.cancelled()):
                 self._child.kill()
-                await self._child.wait()
+                await asyncio.wait([self._child.ended])
             await asyncio.to_thread(shutil.rmtree, self._storage, ignore_errors=True)
             await asyncio.to_thread(shutil.rmtree, self._socket_folder, ignore_errors=True)
             (self._storage.parent / f"{self._storage.name}.log").unlink(missing_ok=True)

@@ -167,6 +167,8 @@ class Front:
                 return await self._put_manifest(request, repository, reference)
             case "blobs", ("GET" | "HEAD" | "POST" | "PATCH" | "PUT"):
                 return await self._pass_on(request, repository, found["rest"])
+            case "blobs", "DELETE" if reference.startswith("uploads/"):
+                return await self._pass_on(request, repository, found["rest"])
         raise Refused(405, "UNSUPPORTED", f"{request.method} {kind} is not emulated by rehearse")
 
     def _manifest(self, repository: Repository, reference: str, method: str) -> web.Response:
@@ -195,7 +197,7 @@ class Front:
 
     async def _pass_on(self, request: web.Request, repository: Repository, rest: str) -> web.StreamResponse:
         """To the registry and back. A mount from another repository becomes an ordinary upload, which the API allows."""
-        query = request.query_string if "mount" not in request.query and "link" not in request.query else ""
+        query = request.rel_url.raw_query_string if "mount" not in request.query and "link" not in request.query else ""
         session = await self._distribution.session()
         url = self._distribution.url(repository.stored_as, rest + (f"?{query}" if query else ""))
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
