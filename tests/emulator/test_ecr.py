@@ -551,6 +551,7 @@ def test_image_that_one_rule_expires_still_counts_for_the_next_but_expires_once(
 
 def test_time_alone_expires_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("REHEARSE_REGISTRY", "none")  # its start is waited for in real time
+
     async def story() -> set[str]:
         clock = Manual()
         cloud = Cloud(clock=clock, settings=Settings(), runtime=ProcessRuntime(tmp_path), plane=Plane(), home=tmp_path)

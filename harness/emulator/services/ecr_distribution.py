@@ -67,17 +67,7 @@ class Distribution:
         log = self._storage.parent / f"{self._storage.name}.log"
         socket = self._socket_folder / "s"
         socket.unlink(missing_ok=True)
-        with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                program,
-                "serve",
-                str(self._write_configuration(socket)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={"PATH": os.environ.get("PATH", ""), MARKER: str(self._cloud.home.resolve())},
-                start_new_session=True,
-            )
+        process = await self._launch(program, self._write_configuration(socket), log)
         self._child = self._watched(process, log)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(path=str(socket), limit=0),
@@ -86,6 +76,23 @@ class Distribution:
             read_bufsize=CHUNK,
         )
         await self._until_ready(log)
+
+    async def _launch(self, program: str, configuration: Path, log: Path) -> asyncio.subprocess.Process:
+        """Raises NoRegistry."""
+        try:
+            with log.open("ab") as output:
+                return await asyncio.create_subprocess_exec(
+                    program,
+                    "serve",
+                    str(configuration),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={"PATH": os.environ.get("PATH", ""), MARKER: str(self._cloud.home.resolve())},
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise NoRegistry(f"{program} cannot be started: {error}") from error
 
     def _make_folders(self) -> None:
         """Storage in the state directory; the socket elsewhere, as its path may have 107 characters at most."""
