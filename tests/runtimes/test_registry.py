@@ -83,9 +83,16 @@ def docker_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     for revision in ("v1", "v2"):
         images.build(home, "docker", revision=revision)
     running = start_emulator(home, "--runtime", "docker")
-    yield Shell(running, tmp_path_factory.mktemp("docker-config"))
+    shell = Shell(running, tmp_path_factory.mktemp("docker-config"))
+    host = made(shell)[1].partition("/")[0]
+    yield shell
     stop_emulator(running)
     assert list((home / "registry").iterdir()) == []
+    # What a push leaves in the engine when its tag moves on is its user's to remove.
+    names = shell.run("docker", "images", "--digests", "--format", "{{.Repository}}@{{.Digest}}")[1].split()
+    for name in names:
+        if name.startswith(f"{host}/"):
+            shell.run("docker", "rmi", name)
 
 
 @pytest.fixture(scope="module")
@@ -390,6 +397,28 @@ def test_registry_ends_with_the_emulator_and_is_swept_after_a_crash(tmp_path: Pa
         assert not registry.is_running() or registry.status() == psutil.STATUS_ZOMBIE
         assert not Path(folders[0]).parent.exists()
         assert not [path for path in (tmp_path / "registry").iterdir() if path.is_dir()]
+
+
+@needs_registry
+@pytest.mark.docker
+@pytest.mark.xdist_group("docker")
+def test_image_that_a_crashed_emulator_pulled_is_swept(tmp_path: Path):
+    running = start_emulator(tmp_path, "--runtime", "docker")
+    shell = Shell(running, tmp_path / "docker-config")
+    _, uri = made(shell)
+    shell.login(uri.partition("/")[0])
+    images.build_foreign(tmp_path, "docker", revision="swept", architecture=other_architecture())
+    shell.run("docker", "tag", "sampleapp:swept", f"{uri}:v1")
+    assert shell.run("docker", "push", f"{uri}:v1")[0] == 0
+    shell.run("docker", "rmi", f"{uri}:v1", "sampleapp:swept")
+    ran(shell, f"{uri}:v1", command=[])  # pulled, and refused
+    running.process.kill()
+    running.process.wait(10)
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+    assert any(line.startswith(f"image {uri}@sha256:") for line in sweep_tasks(tmp_path))
+    assert uri not in shell.run("docker", "images", "--digests")[1]
+    assert sweep_tasks(tmp_path) == []
 
 
 def test_without_a_registry_records_work_and_a_push_says_what_to_install(
