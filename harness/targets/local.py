@@ -153,10 +153,9 @@ def _build(home: Path, runtime: str, scenario: Scenario, version: Version, image
                 f"{scenario.id}: there is no image {image}; make it with: rehearse build --revision {version.version} PATH"
             )
         return
-    architecture = images.architecture_of_this_machine()
-    images.build(
-        home,
-        runtime,
-        revision=images.split(image)[1],
-        architecture=OTHER_ARCHITECTURE[architecture] if kind == "wrong_architecture" else None,
-    )
+    revision = images.split(image)[1]
+    if kind == "wrong_architecture":
+        other = OTHER_ARCHITECTURE[images.architecture_of_this_machine()]
+        images.build_foreign(home, runtime, revision=revision, architecture=other)
+    else:
+        images.build(home, runtime, revision=revision)
