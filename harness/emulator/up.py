@@ -90,6 +90,7 @@ class Emulator:
             home=self._options.home,
             compression=self._options.compress,
             fallback=delegate.call,
+            fallback_in_use=delegate.in_use,
         )
         for name, service in SERVICES.items():
             self.cloud.services[name] = service(self.cloud)
