@@ -16,11 +16,13 @@ from aiohttp import web
 from botocore import xform_name
 
 from harness.emulator import wire
-from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
+from harness.emulator.cloud import ACCOUNT, DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
 from harness.emulator.delegate import Delegate
+from harness.emulator.in_process import ACCOUNT_HEADER
 
 log = logging.getLogger("rehearse.emulator")
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+ACCOUNT_KEY = re.compile(r"[0-9]{12}")
 VERSION = re.compile(rb"(?:^|&)Version=([\d-]+)")
 LARGEST_BODY = 256 * 1024 * 1024
 LAST_ANSWERS = 2.0  # seconds that requests in progress get when the server closes
@@ -64,22 +66,18 @@ class Server:
     async def _any(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = wire.WireRequest(request.method, request.raw_path, headers, await request.read())
-        codec = self._codec(asked)
+        if "smithy-protocol" in headers and asked.path.removeprefix("/service/").partition("/")[0] in self._by_target:
+            return _http(wire.refuse_smithy(headers["smithy-protocol"]))
+        codec, caller = self._codec(asked), caller_of(asked)
         if codec is None:
+            headers.setdefault(ACCOUNT_HEADER, caller.account)
             answer = await self._delegate.forward(asked)
         else:
-            answer = await self._answer(codec, caller_of(asked), asked)
-        kind = {"Content-Type": answer.content_type} if answer.content_type else {}
-        return web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **kind})
+            answer = await self._answer(codec, caller, asked)
+        return _http(answer)
 
     async def _answer(self, codec: wire.Codec, caller: Caller, asked: wire.WireRequest) -> wire.WireAnswer:
         try:
-            if "smithy-protocol" in asked.headers:
-                raise AwsError(
-                    "UnsupportedProtocol",
-                    f"{asked.headers['smithy-protocol']} is not supported: use JSON or query",
-                    415,
-                )
             codec, parameters = wire.decode(codec, asked)
             return wire.encode(codec, await self._call(codec, caller, parameters))
         except AwsError as error:
@@ -104,8 +102,6 @@ class Server:
         if target := asked.headers.get("x-amz-target"):
             version = "1.0" if "json-1.0" in kind else "1.1"
             return _codec(self._by_target.get(target.partition(".")[0]), "json", version)
-        if "smithy-protocol" in asked.headers:
-            return _codec(self._by_target.get(asked.path.removeprefix("/service/").partition("/")[0]), "json")
         if kind.startswith("application/x-www-form-urlencoded") and (found := VERSION.search(asked.body)):
             return _codec(self._by_version.get(found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
@@ -130,6 +126,11 @@ class Server:
         return web.json_response({})
 
 
+def _http(answer: wire.WireAnswer) -> web.Response:
+    kind = {"Content-Type": answer.content_type} if answer.content_type else {}
+    return web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **kind})
+
+
 def _codec(service: str | None, protocol: wire.Protocol, json_version: str = "1.1") -> wire.Codec | None:
     return wire.Codec(service, protocol, json_version) if service else None
 
@@ -143,6 +144,8 @@ def scope_of(asked: wire.WireRequest) -> tuple[str, str, str]:
 
 
 def caller_of(asked: wire.WireRequest) -> Caller:
-    """Unsigned requests are in the default region."""
+    """Unsigned requests are in the default region. An access key of twelve digits is the account, as moto and LocalStack have it."""
     key, region, _ = scope_of(asked)
-    return Caller(region, access_key=key) if key else Caller(DEFAULT_REGION)
+    if not key:
+        return Caller(DEFAULT_REGION)
+    return Caller(region, key if ACCOUNT_KEY.fullmatch(key) else ACCOUNT, key)

@@ -434,6 +434,25 @@ def encode_error(codec: Codec, error: AwsError) -> WireAnswer:
     return WireAnswer(status, kind, document.encode(), headers)
 
 
+def refuse_smithy(protocol: str) -> WireAnswer:
+    """The answer to a Smithy RPC v2 request, in CBOR where its SDK reads nothing else (section 0 of the reference)."""
+    code, said = (
+        "UnsupportedProtocol",
+        f"rehearse does not speak {protocol}: configure the SDK to use AWS JSON 1.1 or query",
+    )
+    headers = {"x-amzn-RequestId": str(uuid.uuid4()), "x-amzn-ErrorType": code, "smithy-protocol": protocol}
+    if not protocol.endswith("cbor"):
+        return WireAnswer(415, "application/json", json.dumps({"__type": code, "message": said}).encode(), headers)
+    texts = [_cbor_text(text) for text in ("__type", code, "message", said)]
+    return WireAnswer(415, "application/cbor", b"\xa2" + b"".join(texts), headers)  # a map of two
+
+
+def _cbor_text(text: str) -> bytes:
+    """RFC 8949, major type 3 with a length of two bytes."""
+    data = text.encode()
+    return b"\x79" + len(data).to_bytes(2, "big") + data
+
+
 def _spellings(codec: Codec, code: str) -> tuple[str, str, int]:
     """(name in JSON, code in XML, HTTP status) of an error that the model may know under either name."""
     for shape in codec.model.error_shapes:

@@ -15,7 +15,10 @@ from harness.emulator.services.codedeploy_state import DeploymentGroup
 NOT_LOADED = (
     "Could not load ECS service information for cluster: {group.cluster}, service: {group.service}. Cause: {cause}"
 )
-NETWORK_LOAD_BALANCER = "Only ALB supports gradual traffic routing, use AllAtOnce Traffic routing instead when you create/update Deployment group."
+NETWORK_LOAD_BALANCER = (
+    "Only ALB supports gradual traffic routing, use AllAtOnce Traffic routing instead when you create/update "
+    "Deployment group."
+)
 NO_BALANCER_OF_A_SERVER_GROUP = (
     "The specification for load balancing in the deployment group is invalid. The deploymentOption value is set to "
     "WITH_TRAFFIC_CONTROL, but either no load balancer was specified in elbInfoList or no target group was specified in "
