@@ -196,7 +196,6 @@ class Release:
             clock.pause(0.1)
         return value
 
-    def ended(self, deployment: str) -> dict[str, Any]:
-        return dict(
-            self.until(lambda: (info := self.info(deployment))["status"] in ("Succeeded", "Failed", "Stopped") and info)
-        )
+    def ended(self, deployment: str, within: float = 60.0) -> dict[str, Any]:
+        ends = ("Succeeded", "Failed", "Stopped")
+        return dict(self.until(lambda: (info := self.info(deployment))["status"] in ends and info, within))
