@@ -23,6 +23,7 @@ class Release:
     def __init__(self, aws: Any, *, config: str = ALL_AT_ONCE, test_listener: bool = True, **group: Any) -> None:
         self.aws, self.name = aws, f"r{secrets.token_hex(3)}"
         self.ecs, self.elb, self.codedeploy = aws.client("ecs"), aws.client("elbv2"), aws.client("codedeploy")
+        self.role = "arn:aws:iam::123456789012:role/codedeploy"  # in IAM only where a test makes one
         self.application, self.group = self.name, "group"
         self._config, self._group = config, group
         self._with_test_listener = test_listener
@@ -126,7 +127,7 @@ class Release:
         self.codedeploy.create_deployment_group(
             applicationName=self.application,
             deploymentGroupName=self.group,
-            serviceRoleArn="arn:aws:iam::123456789012:role/codedeploy",
+            serviceRoleArn=self.role,
             deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
             loadBalancerInfo={"targetGroupPairInfoList": [{"targetGroups": names, **routes}]},
             ecsServices=[{"clusterName": self.name, "serviceName": "web"}],
