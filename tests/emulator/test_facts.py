@@ -204,8 +204,8 @@ def test_10_every_rule_of_production_that_forwards_to_the_live_group_is_rewritte
 
 @pytest.mark.slow
 def test_11_nothing_gives_up_before_60_minutes_and_there_is_no_circuit_breaker(aws: Any):
-    release = Release(aws, test_listener=False).up()
-    deployment = release.deploy(release.register("v2", FAULT_KIND="crash", FAULT_AFTER="1"))
+    release = Release(aws).up()  # the test listener has green health-checked during Install
+    deployment = release.deploy(release.register("v2", FAULT_KIND="crash", FAULT_AFTER="0"))
     started = clock.monotonic()
 
     def crashed() -> int:

@@ -292,7 +292,9 @@ async def test_alarm_that_is_already_red_stops_at_once_unless_the_setting_says_o
         assert one.ended_with == ("Stopped", "ALARM_ACTIVE")
     calm = Account()
     calm.alarms["red"] = "ALARM"
-    async with rehearsal(calm, alarms=("red",), settings=Settings(alarm_at_start_stops=False, created_seconds=0)) as one:
+    async with rehearsal(
+        calm, alarms=("red",), settings=Settings(alarm_at_start_stops=False, created_seconds=0)
+    ) as one:
         await one.clock.advance(601)
         assert one.deployment.status == "Succeeded"
 
