@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-import botocore.session
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
@@ -45,6 +44,8 @@ class Clients:
         return {key: value.read() if hasattr(value, "read") else value for key, value in answer.items()}
 
     def _make(self, caller: Caller, service: str) -> Any:
+        import botocore.session  # here, because few emulators need it as they start
+
         client = botocore.session.get_session().create_client(
             service,
             region_name=caller.region,

@@ -36,13 +36,7 @@ class Server:
         self, cloud: Cloud, delegate: Delegate, status: Callable[[], dict[str, Any]], down: Callable[[], None]
     ) -> None:
         self._cloud, self._delegate, self._status, self._down = cloud, delegate, status, down
-        models = {name: wire.service_model(name) for name in cloud.services}
-        self._by_target = {
-            model.metadata["targetPrefix"]: name for name, model in models.items() if "targetPrefix" in model.metadata
-        }
-        self._by_version = {
-            model.api_version: name for name, model in models.items() if "xmlNamespace" in model.metadata
-        }
+        self._found: dict[tuple[str, str], str | None] = {}
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int) -> int:
@@ -66,7 +60,9 @@ class Server:
     async def _any(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = wire.WireRequest(request.method, request.raw_path, headers, await request.read())
-        if "smithy-protocol" in headers and asked.path.removeprefix("/service/").partition("/")[0] in self._by_target:
+        if "smithy-protocol" in headers and self._service(
+            "targetPrefix", asked.path.removeprefix("/service/").partition("/")[0]
+        ):
             return _http(wire.refuse_smithy(headers["smithy-protocol"]))
         codec, caller = self._codec(asked), caller_of(asked)
         if codec is None:
@@ -101,13 +97,19 @@ class Server:
         kind = asked.headers.get("content-type", "")
         if target := asked.headers.get("x-amz-target"):
             version = "1.0" if "json-1.0" in kind else "1.1"
-            return _codec(self._by_target.get(target.partition(".")[0]), "json", version)
+            return _codec(self._service("targetPrefix", target.partition(".")[0]), "json", version)
         if kind.startswith("application/x-www-form-urlencoded") and (found := VERSION.search(asked.body)):
-            return _codec(self._by_version.get(found[1].decode()), "query")
+            return _codec(self._service("apiVersion", found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
-            return _codec(self._by_version.get(version_asked[-1]), "query")
+            return _codec(self._service("apiVersion", version_asked[-1]), "query")
         for_lambda = scope_of(asked)[2] == "lambda" or LAMBDA_PATH.match(asked.path)
         return _codec("lambda", "rest-json") if for_lambda and "lambda" in self._cloud.services else None
+
+    def _service(self, key: str, value: str) -> str | None:
+        """The first of our services whose model says so; models are loaded in turn, because each takes its time."""
+        if (key, value) not in self._found:
+            self._found[key, value] = next((name for name in self._cloud.services if _says(name, key, value)), None)
+        return self._found[key, value]
 
     # ---- the emulator's own
 
@@ -124,6 +126,12 @@ class Server:
     async def _post_down(self, _: web.Request) -> web.Response:
         self._down()
         return web.json_response({})
+
+
+def _says(service: str, key: str, value: str) -> bool:
+    """A version is looked for among the query services alone: they are the ones with an XML namespace."""
+    metadata = wire.service_model(service).metadata
+    return metadata.get(key) == value and (key != "apiVersion" or "xmlNamespace" in metadata)
 
 
 def _http(answer: wire.WireAnswer) -> web.Response:

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 from urllib.parse import parse_qs, parse_qsl, unquote
 from xml.sax.saxutils import escape
 
-import botocore.session
+from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.utils import parse_timestamp
 from botocore.validate import ParamValidator
@@ -30,7 +30,9 @@ Parameters = dict[str, Any]
 Read = tuple[str, Callable[[OperationModel], Parameters]]  # the operation's name, and how to read its parameters
 INVALID_PARAMETER = ("InvalidParameterException", "InvalidParameterValueException")
 SERVER_FAULTS = {"ServerException"}  # ECS's; its model says `fault`, which botocore does not load
+_LOADER = Loader()  # a botocore session would import clients, waiters and documentation: a fifth of the start
 _VALIDATOR = ParamValidator()
+_SPECIAL = re.compile("[&<>\r]")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 # What reading a body that is no JSON, no form, or of the wrong shape can raise; dateutil raises RuntimeError for the year 10**300.
 _UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, RuntimeError)
@@ -39,8 +41,7 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, R
 @cache
 def service_model(service: str) -> ServiceModel:
     """botocore's model of a service; raises botocore's UnknownServiceError."""
-    model: ServiceModel = botocore.session.get_session().get_service_model(service)
-    return model
+    return ServiceModel(_LOADER.load_service_model(service, "service-2"), service)
 
 
 @dataclass(frozen=True)
@@ -157,55 +158,105 @@ def _scalar(shape: Shape, value: Any) -> Any:
 # ---- answer to text
 
 
+# A shape's writer is worked out once and kept: an answer has hundreds of members, and a model is slow to ask (decision 0003).
+# Members are looked up as they first occur, so that shapes may contain themselves.
+
+
 def to_json(shape: Shape, value: Any) -> Any:
+    """`value` as JSON has it: members of the model alone, under their wire names, nothing that is None."""
+    return _json_writer(shape)(value)
+
+
+@cache
+def _json_writer(shape: Shape) -> Callable[[Any], Any]:
     match shape:
         case StructureShape():
-            return {
-                member.serialization.get("name", key): to_json(member, value[key])
-                for key, member in shape.members.items()
-                if value.get(key) is not None
-            }
+            return _json_structure(shape)
         case ListShape():
-            return [to_json(shape.member, item) for item in value]
+            item = _json_writer(shape.member)
+            return lambda value: [item(one) for one in value]
         case MapShape():
-            return {key: to_json(shape.value, item) for key, item in value.items()}
-    if isinstance(value, datetime):
-        return round(value.timestamp(), 3)
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+            each = _json_writer(shape.value)
+            return lambda value: {key: each(item) for key, item in value.items()}
+    match shape.type_name:
+        case "timestamp":
+            return lambda value: round(value.timestamp(), 3) if isinstance(value, datetime) else value
+        case "blob":
+            return lambda value: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+    return lambda value: value
+
+
+def _json_structure(shape: StructureShape) -> Callable[[Any], Any]:
+    names = _wire_names(shape)
+    writers: dict[str, Callable[[Any], Any]] = {}
+
+    def write(value: Mapping[str, Any]) -> dict[str, Any]:
+        found = {}
+        for key, item in value.items():
+            if item is not None and key in names:
+                writer = writers.get(key) or writers.setdefault(key, _json_writer(shape.members[key]))
+                found[names[key]] = writer(item)
+        return found
+
+    return write
 
 
 def to_xml(shape: Shape, value: Any, tag: str) -> str:
+    """`value` as an element called `tag`."""
+    return _xml_writer(shape, tag)(value)
+
+
+@cache
+def _xml_writer(shape: Shape, tag: str) -> Callable[[Any], str]:
     match shape:
         case StructureShape():
-            members = (
-                to_xml(member, value[key], member.serialization.get("name", key))
-                for key, member in shape.members.items()
-                if value.get(key) is not None
-            )
-            return f"<{tag}>{''.join(members)}</{tag}>"
+            return _xml_structure(shape, tag)
         case ListShape():
-            if shape.serialization.get("flattened"):
-                return "".join(to_xml(shape.member, item, tag) for item in value)
-            name = shape.member.serialization.get("name", "member")
-            return f"<{tag}>{''.join(to_xml(shape.member, item, name) for item in value)}</{tag}>"
+            flat = shape.serialization.get("flattened")
+            item = _xml_writer(shape.member, tag if flat else shape.member.serialization.get("name", "member"))
+            if flat:
+                return lambda value: "".join([item(one) for one in value])
+            return lambda value: f"<{tag}>{''.join([item(one) for one in value])}</{tag}>"
         case MapShape():
-            key_name, value_name = (
-                shape.key.serialization.get("name", "key"),
-                shape.value.serialization.get("name", "value"),
-            )
-            entries = (
-                f"<entry>{to_xml(shape.key, key, key_name)}{to_xml(shape.value, item, value_name)}</entry>"
-                for key, item in value.items()
-            )
-            return f"<{tag}>{''.join(entries)}</{tag}>"
-    return f"<{tag}>{_escaped(_text(value))}</{tag}>"
+            return lambda value: f"<{tag}>{''.join(_xml_entry(shape, *entry) for entry in value.items())}</{tag}>"
+    return lambda value: f"<{tag}>{_escaped(_text(value))}</{tag}>"
+
+
+def _xml_structure(shape: StructureShape, tag: str) -> Callable[[Any], str]:
+    names = _wire_names(shape)
+    writers: dict[str, Callable[[Any], str]] = {}
+
+    def write(value: Mapping[str, Any]) -> str:
+        parts = []
+        for key, item in value.items():
+            if item is not None and key in names:
+                writer = writers.get(key) or writers.setdefault(key, _xml_writer(shape.members[key], names[key]))
+                parts.append(writer(item))
+        return f"<{tag}>{''.join(parts)}</{tag}>"
+
+    return write
+
+
+def _xml_entry(shape: MapShape, key: Any, value: Any) -> str:
+    key_name = shape.key.serialization.get("name", "key")
+    value_name = shape.value.serialization.get("name", "value")
+    return f"<entry>{to_xml(shape.key, key, key_name)}{to_xml(shape.value, value, value_name)}</entry>"
+
+
+def _wire_names(shape: StructureShape) -> dict[str, str]:
+    return {key: member.serialization.get("name", key) for key, member in shape.members.items()}
 
 
 def _escaped(text: str) -> str:
-    return escape(text, {"\r": "&#13;"})  # a parser would read a bare carriage return as a line feed
+    """For XML; a parser would read a bare carriage return as a line feed."""
+    if _SPECIAL.search(text) is None:
+        return text
+    return escape(text, {"\r": "&#13;"})
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
