@@ -118,9 +118,11 @@ class Cloud:
         home: Path,
         compression: float = 1.0,
         fallback: Callable[[Caller, str, str, Request], Awaitable[Answer]] | None = None,
+        fallback_in_use: Callable[[], bool] = lambda: True,
     ) -> None:
         self.clock, self.settings, self.runtime, self.plane = clock, settings, runtime, plane
         self.home, self.compression, self.fallback = home, compression, fallback
+        self.fallback_in_use = fallback_in_use  # whether it was asked for anything yet
         self.endpoint = ""  # http://127.0.0.1:<port>, once the server listens
         self.services: dict[str, object] = {}
         self.addresses, self.changed = Addresses(), Bell()

@@ -31,6 +31,9 @@ class Delegate(Protocol):
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         """One operation in process, for `Cloud.call`. Raises AwsError."""
 
+    def in_use(self) -> bool:
+        """Whether anything can be in it: False until moto, which starts empty, was asked for something."""
+
     async def close(self) -> None: ...
 
 
@@ -68,6 +71,9 @@ class Moto:
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         work = partial(self._clients.call, caller, service, operation, request)
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def in_use(self) -> bool:
+        return self._app is not None
 
     async def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -124,6 +130,9 @@ class Upstream:
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         work = partial(self._clients.call, caller, service, operation, request)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def in_use(self) -> bool:
+        return True
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -54,7 +54,9 @@ class Settings:
         "deployment fails; compressed like a wait of AWS's.",
     )
     rollback_lists_events: bool = setting(
-        True, "A.5.1: a rollback deployment's target lists the lifecycle events as Skipped but for AllowTraffic."
+        True,
+        "A.5.1: a rollback deployment's target lists the lifecycle events, Skipped but for AllowTraffic; without, AllowTraffic alone. "
+        "No hook runs in it.",
     )
     hook_error_fails: bool = setting(
         False, "A.7: a hook function that raises fails its event at once; AWS only speaks of the callback."
@@ -70,6 +72,60 @@ class Settings:
     rollback_before_install_failure: bool = setting(
         True, "A.9: a failed BeforeInstall still creates a rollback deployment when the group asks for one."
     )
+    hook_timeout_code: str = setting(
+        "HOOK_EXECUTION_FAILURE", "A.5.4: errorInformation.code when a hook does not call back within one hour."
+    )
+    attach_idle_at_deployment_start: bool = setting(
+        False,
+        "A.1.2: whether Install puts the idle target group on the production listener at weight 0 before it creates green, "
+        "so that its health checks run also in an all-at-once deployment.",
+    )
+    test_listener_weighted: bool = setting(
+        True,
+        "H.4: CodeDeploy leaves the test listener weighted 100/0 over both target groups; without, it forwards to one alone.",
+    )
+    keep_stickiness: bool = setting(
+        False,
+        "H.17: whether a target group stickiness that was switched on survives CodeDeploy's writing of weights; it is written "
+        "as off, as observed where it was off before.",
+    )
+    alarms_in_termination_wait: bool = setting(
+        True, "H.9: alarms are read during the termination wait too, and stop the deployment there."
+    )
+    leftover_task_set: str = setting(
+        "delete",
+        "A.5.6: a replacement task set that an earlier deployment left ACTIVE, when the next one starts: delete | keep | fail. "
+        "Kept, it shares the idle target group with the new one.",
+    )
+    default_deployment_config: str = setting(
+        "CodeDeployDefault.ECSAllAtOnce",
+        "H.15: the configuration of a deployment group that is created without one (the console's choice).",
+    )
+    custom_config_limits: bool = setting(
+        True,
+        "H.16: a custom traffic configuration shifts at most 99 % per step and 2880 minutes in all (documented for Lambda only).",
+    )
+    sha256_mismatch: str = setting(
+        "refuse", "A.2: a revision whose sha256 is not that of its content: refuse | accept (InvalidRevisionException)."
+    )
+    description_limit: int = setting(
+        256, "G: the longest description of a deployment; the limits page says 256, the GitHub action cuts at 512."
+    )
+    created_seconds: float = setting(
+        1.0, "A.3.2: how long a deployment shows Created before it starts; compressed like a wait of AWS's."
+    )
+    service_role_check: bool = setting(
+        True,
+        "A.5.4: a service role that exists in IAM is looked at: that it is still there, that it has any policy, and that "
+        "AWSCodeDeployRoleForECSLimited alone invokes CodeDeployHook_ functions only. Its policies are not evaluated beyond that.",
+    )
+
+
+CHOICES = {  # settings that take one of a few words
+    "test_listener_check": ("warn", "fail"),
+    "leftover_task_set": ("delete", "keep", "fail"),
+    "sha256_mismatch": ("refuse", "accept"),
+}
 
 
 def documented() -> list[tuple[str, Any, str]]:
@@ -94,4 +150,6 @@ def load(path: Path) -> Settings:
             )
         if not isinstance(value, kinds[name]) and not (kinds[name] is float and type(value) is int):
             raise UsageError(f"{path}: [emulator] {name} is {value!r}; it must be a {kinds[name].__name__}")
+        if value not in CHOICES.get(name, (value,)):
+            raise UsageError(f"{path}: [emulator] {name} is {value!r}; it must be {' or '.join(CHOICES[name])}")
     return Settings(**given)

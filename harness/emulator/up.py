@@ -18,7 +18,6 @@ from harness.emulator.alb.plane import Plane
 from harness.emulator.cloud import Cloud
 from harness.emulator.delegate import Delegate, delegate_of
 from harness.emulator.runtime.base import Runtime
-from harness.emulator.runtime.docker import DockerRuntime
 from harness.emulator.runtime.process import ProcessRuntime
 from harness.emulator.server import Server
 from harness.emulator.services.cloudwatch import CloudWatch
@@ -92,6 +91,7 @@ class Emulator:
             home=self._options.home,
             compression=self._options.compress,
             fallback=delegate.call,
+            fallback_in_use=delegate.in_use,
         )
         for name, service in SERVICES.items():
             self.cloud.services[name] = service(self.cloud)
@@ -137,6 +137,8 @@ def choose_runtime(options: Options) -> tuple[Runtime, str]:
     home = options.home
     if options.runtime == "process":
         return ProcessRuntime(home), "asked for"
+    from harness.emulator.runtime.docker import DockerRuntime  # its SDK is a tenth of the start
+
     ready, why = images.docker_ready()
     if options.runtime == "docker":
         if not ready:
