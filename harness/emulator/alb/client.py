@@ -196,7 +196,7 @@ class Client(asyncio.Protocol):
                 self._answer(exchange, status, answers.fixed(status, content_type, body, close=close, head_only=bare))
             case Redirect() as redirect:
                 close, bare = self._must_close(exchange), exchange.method == b"HEAD"
-                where = redirect.location(exchange, "http", self.listener.port)
+                where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
                 self._answer(exchange, code, answers.redirect(redirect.status, where, close=close, head_only=bare))
             case None:
@@ -204,8 +204,7 @@ class Client(asyncio.Protocol):
 
     def _forward(self, exchange: Exchange, forward: Forward) -> None:
         """Group, target and count in one step; nothing is awaited between them."""
-        group = forward.choose()
-        member = group.take() if group is not None else None
+        member = forward.take(exchange)
         if member is None:
             self.fail(exchange, 503, "NoTargets")
             return
@@ -262,7 +261,7 @@ class Client(asyncio.Protocol):
         if exchange.member is not None:
             exchange.member.in_flight -= 1
         listener = self.listener
-        listener.record(exchange.row(listener.load_balancer, listener.port, self.peer, status, reason))
+        listener.record(exchange.row(listener.load_balancer, listener.port, self.peer, status, reason), self.transport)
 
     def _refuse(self, status: int) -> None:
         """The request that is arriving cannot be read: answer, and close."""

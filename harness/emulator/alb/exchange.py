@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness import clock
 from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.rules import Rule
+from harness.emulator.alb.stickiness import Sticky
 from harness.emulator.alb.targets import Member
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Exchange:
         "headers",
         "host",
         "keep_alive",
+        "location",
         "member",
         "method",
         "path",
@@ -47,6 +49,7 @@ class Exchange:
         "sent_at",
         "size",
         "status",
+        "sticky",
         "trace",
         "upgrade",
         "upstream",
@@ -68,6 +71,8 @@ class Exchange:
         self.upstream: Upstream | None = None
         self.member: Member | None = None
         self.rule: Rule | None = None
+        self.sticky: Sticky | None = None
+        self.location = "-"  # where a redirect sent the client
         self.arrived = clock.now()
         self.sent_at = self.first_byte = 0.0
 
@@ -133,4 +138,6 @@ class Exchange:
             rule_priority=self.rule.priority if self.rule else "-1",
             actions=type(self.rule.action).__name__ if self.rule else "-",
             error_reason=reason,
+            host=self.host.decode("latin-1") or "-",
+            redirect_url=self.location,
         )

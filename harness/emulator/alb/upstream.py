@@ -43,7 +43,9 @@ async def connect(client: Client, exchange: Exchange, member: Member) -> None:
         return _unreachable(client, exchange, 504, "ConnectTimeout")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            _, upstream = await asyncio.get_running_loop().create_connection(lambda: Upstream(member), *where)
+            _, upstream = await asyncio.get_running_loop().create_connection(
+                lambda: Upstream(member), *where, ssl=member.group.tls
+            )
     except TimeoutError:
         return _unreachable(client, exchange, 504, "ConnectTimeout")
     except OSError:
@@ -73,6 +75,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.member.group.connected += 1
 
     def begin(self, client: Client, exchange: Exchange) -> None:
         """Send the request, as far as it is here."""
@@ -157,6 +160,8 @@ class Upstream(asyncio.Protocol):
         """Pass the head on with our own framing, then the body."""
         lines = head.split(b"\r\n")
         kept, length, chunked, self.keep_alive = _headers(lines[1:], http11=http11)
+        if exchange.sticky is not None:
+            kept += exchange.sticky.cookies(kept)
         out = [b"HTTP/1.1" + lines[0][8:], *kept]
         assert exchange.status is not None
         if exchange.method == b"HEAD" or exchange.status in (204, 304):
