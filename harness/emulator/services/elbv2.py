@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.emulator.alb.metrics import Metrics
 from harness.emulator.cloud import Answer, Caller, Cloud, Request
 from harness.emulator.services.elbv2_balancers import Balancers
-from harness.emulator.services.elbv2_base import pairs_of, tags_of
+from harness.emulator.services.elbv2_base import MOST_TAGS, check_quota, pairs_of, tags_of
+from harness.emulator.services.elbv2_limits import LIMITS
 from harness.emulator.services.elbv2_listeners import Listeners
+from harness.emulator.services.elbv2_metrics import Metrics
+from harness.emulator.services.elbv2_rules_operations import Rules
 from harness.emulator.services.elbv2_target_groups import TargetGroups
 
-LIMITS = {
-    "application-load-balancers": "50",
-    "listeners-per-application-load-balancer": "50",
-    "rules-per-application-load-balancer": "100",
-    "target-groups": "3000",
-    "target-groups-per-action-on-application-load-balancer": "5",
-    "targets-per-application-load-balancer": "1000",
-}
 
-
-class Elbv2(Balancers, Listeners, TargetGroups):
+class Elbv2(Balancers, Listeners, Rules, TargetGroups):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
-        self._metrics = Metrics(cloud)
-        cloud.plane.on_access = self._metrics.add
+        cloud.plane.on_metrics = Metrics(cloud, self.states).publish
 
     def describe_account_limits(self, caller: Caller, request: Request) -> Answer:
-        return {"Limits": [{"Name": name, "Max": most} for name, most in LIMITS.items()]}
+        return {"Limits": LIMITS.render()}
 
     # ---- tags
 
     def add_tags(self, caller: Caller, request: Request) -> Answer:
         for arn in request["ResourceArns"]:
-            self.states[caller].tagged(arn).update(tags_of(request["Tags"]))
+            tags, given = self.states[caller].tagged(arn), tags_of(request["Tags"])
+            check_quota("TooManyTags", "tags", len({**tags, **given}), MOST_TAGS)
+            tags.update(given)
         return {}
 
     def remove_tags(self, caller: Caller, request: Request) -> Answer:
@@ -59,7 +53,7 @@ class Elbv2(Balancers, Listeners, TargetGroups):
                 "arn": balancer.arn,
                 "dns_name": balancer.dns_name,
                 "listeners": [
-                    {"port": one.port, "arn": one.arn, "url": f"http://127.0.0.1:{one.bound}"}
+                    {"port": one.port, "arn": one.arn, "url": f"{one.protocol.lower()}://127.0.0.1:{one.bound}"}
                     for one in state.listeners_of(balancer.arn)
                 ],
             }
