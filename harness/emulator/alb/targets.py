@@ -34,7 +34,8 @@ MOST_IDLE = 64  # kept-alive connections to one target
 class Member:
     """A registered target. `health` is (state, reason, description); `in_flight` counts its requests.
 
-    `warm_at` is when its slow start ends, in seconds since the epoch; 0 for one that has none.
+    `warm_at` is when its slow start ends, in seconds since the epoch; 0 for one that has none. `founder`: it was registered when
+    nobody was healthy, so it first becomes healthy without one, however long the others take.
     """
 
     def __init__(self, group: Group, target: Target) -> None:
@@ -46,7 +47,7 @@ class Member:
         self.busy: set[Upstream] = set()
         self.checking: asyncio.Task[None] | None = None
         self.passed = self.failed = 0
-        self.warm_at = 0.0
+        self.warm_at, self.founder = 0.0, False
         self.token = token_of("target", group.arn, self.name)
 
     @property
@@ -56,7 +57,9 @@ class Member:
     def become(self, health: Health) -> None:
         """The only writer of `health`."""
         if health != self.health:
-            self.warm_at = self.group.slow_start_of(self) if health == HEALTHY else 0.0
+            self.warm_at = 0.0
+            if health == HEALTHY:
+                self.warm_at, self.founder = self.group.slow_start_of(self), False
             self.health = health
             self.group.refresh()
             self.group.report(HealthChange(self.group.arn, self.target.id, self.target.port, *health))
@@ -126,6 +129,7 @@ class Group:
         if old is not None:
             old.close_connections(also_busy=False)
         member = self.members[key] = Member(self, target)
+        member.founder = not self._anybody_warm(member)
         self._begin(member)
         self.refresh()
 
@@ -181,9 +185,12 @@ class Group:
 
     def slow_start_of(self, member: Member) -> float:
         """When the slow start of a target that becomes healthy ends; 0 where no other healthy target is past its own (C.2)."""
+        slow = self.slow_start and not member.founder and self._anybody_warm(member)
+        return clock.now() + self.slow_start if slow else 0.0
+
+    def _anybody_warm(self, but: Member) -> bool:
         now = clock.now()
-        others = (one for one in self.members.values() if one is not member and one.state == "healthy")
-        return now + self.slow_start if self.slow_start and any(one.warm_at <= now for one in others) else 0.0
+        return any(one.state == "healthy" and one.warm_at <= now for one in self.members.values() if one is not but)
 
     def take(self, asked: Asks) -> Member | None:
         """Choose a target and count the request, in one step; None where nobody is registered."""
