@@ -5,7 +5,7 @@ import http.client
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -242,12 +242,18 @@ def test_bucket_that_is_not_there_is_refused_and_nothing_changes(parts):
     assert {"Key": "access_logs.s3.enabled", "Value": "false"} in read
 
 
-def test_emulator_that_ends_says_so_to_nobody_who_listens_by_name(tmp_path):
-    running = start_emulator(tmp_path)
-    parts = Parts(running)
-    balancer = parts.balancer()
-    parts.listener(balancer["LoadBalancerArn"], 80)
-    assert by_name(parts, balancer["DNSName"]).text == "hello"
-    ended: Callable[[], None] = lambda: stop_emulator(running)  # noqa: E731
-    ended()
-    assert (tmp_path / "logs" / "alb" / f"{balancer['LoadBalancerName']}.jsonl").exists()
+def test_emulator_that_ends_ships_its_last_rows_and_shows_a_certificate_without_acms_key(parts, aws, tmp_path):
+    """Its S3, EC2 and ACM are those of the other emulator, which gives no private keys away."""
+    bucket = f"{parts.name}-end"
+    parts.s3.create_bucket(Bucket=bucket)
+    running = start_emulator(tmp_path, "--delegate", aws.url)
+    try:
+        there = Parts(running)
+        balancer = there.balancer()
+        certificate = [{"CertificateArn": there.certificate()}]
+        there.listener(balancer["LoadBalancerArn"], 443, HELLO, Protocol="HTTPS", Certificates=certificate)
+        turn_on(there, balancer["LoadBalancerArn"], bucket)
+        assert by_name(there, balancer["DNSName"], "/the-end").text == "hello"
+    finally:
+        stop_emulator(running)
+    assert "/the-end" in logged(parts, bucket)
