@@ -17,6 +17,10 @@ LINE = re.compile(
     r'"(\S+) (\S+) (- |\S*)" "([^"]*)" (\S+) (\S+) (\S+) "([^"]*)" "([^"]*)" "([^"]*)" (-?\d+|-) (\S+) "([^"]*)" "([^"]*)" '
     r'"([^"]*)" "([^"]*)" "([^"]*)" "([^"]*)" "([^"]*)"'
 )
+ROW = AccessRow(
+    *(0.0, "app/test/1", 80, "127.0.0.1:1", "-", "", -1.0, -1.0, -1.0, 200, None, 1, 1),
+    *("GET", "/", "HTTP/1.1", "-", "-", "1", "FixedResponse", "-"),
+)
 LOGGED = {"access_logs.s3.enabled": "true"}
 
 
@@ -129,15 +133,22 @@ def test_own_format_is_written_only_where_it_is_asked_for(tmp_path):
 
 def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_path):
     log = AccessLog(tmp_path, "test")
-    row = AccessRow(
-        *(0.0, "app/test/1", 80, "127.0.0.1:1", "-", "", -1.0, -1.0, -1.0, 200, None, 1, 1),
-        *("GET", "/", "HTTP/1.1", "-", "-", "1", "FixedResponse", "-"),
-    )
     for number in range(0, 35_000, 500):
-        log.write([row._replace(url=f"/{number + n}") for n in range(500)])
+        log.write([ROW._replace(url=f"/{number + n}") for n in range(500)])
+        while log.flush():
+            pass
     kept = [*lines(tmp_path, "test.1.jsonl"), *lines(tmp_path, "test.jsonl")]
     assert access_log.KEPT_ROWS <= len(kept) <= 2 * access_log.KEPT_ROWS
     assert [json.loads(one)["url"] for one in kept[-10_000:]] == [f"/{n}" for n in range(25_000, 35_000)]
+
+
+def test_rows_that_come_too_fast_are_dropped_from_the_oldest(tmp_path):
+    log = AccessLog(tmp_path, "test")
+    log.write([ROW._replace(url=f"/{number}") for number in range(25_000)])
+    while log.flush():
+        pass
+    kept = lines(tmp_path, "test.jsonl")
+    assert [json.loads(one)["url"] for one in kept] == [f"/{number}" for number in range(15_000, 25_000)]
 
 
 def test_log_that_grew_large_starts_anew_when_it_is_cut(tmp_path, monkeypatch):

@@ -151,6 +151,7 @@ def test_target_group_reads_back_as_it_was_written(parts):
     [
         ({"HealthCheckIntervalSeconds": 301}, "ValidationError"),
         ({"HealthCheckTimeoutSeconds": 30}, "ValidationError"),
+        ({"HealthCheckEnabled": False}, "ValidationError"),
         ({"HealthCheckPath": "up"}, "ValidationError"),
         ({"HealthCheckPort": "http"}, "ValidationError"),
         ({"Matcher": {"HttpCode": "500"}}, "ValidationError"),

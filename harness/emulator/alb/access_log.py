@@ -9,7 +9,9 @@ The data plane writes both itself; its rows never travel to the emulator.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from harness import clock
 from harness.emulator.alb.messages import AccessRow
 
 KEPT_ROWS = 10_000  # of a load balancer, at least; twice as many at most
+MOST_AT_ONCE = 100  # rows written in one step: a longer one would cost the latency of requests that come meanwhile
 LARGEST_LOG = 16 * 1024 * 1024  # bytes of ALB's own format, before it starts anew
 LONGEST_AGENT = 8 * 1024
 ACTIONS = {"Forward": "forward", "Redirect": "redirect", "FixedResponse": "fixed-response"}
@@ -30,18 +33,27 @@ class AccessLog:
         self.recent, self.log = folder / f"{name}.jsonl", folder / f"{name}.log"
         self.own_format = False
         self._lines = 0
+        self._pending: deque[AccessRow] = deque(maxlen=KEPT_ROWS)
         folder.mkdir(parents=True, exist_ok=True)
         for old in (self.recent, self.log):
             old.unlink(missing_ok=True)
 
     def write(self, rows: list[AccessRow]) -> None:
-        if self._lines >= KEPT_ROWS:
-            self.recent.replace(self.recent.with_suffix(".1.jsonl"))
-            self._lines = 0
-        self._lines += len(rows)
-        _append(self.recent, map(json_line, rows))
+        self._pending.extend(rows)
         if self.own_format:
             _append(self.log, map(line, rows))
+
+    def flush(self, most: int = MOST_AT_ONCE) -> bool:
+        """Write some of the latest rows; whether there are more. Of those that come faster than this, the oldest are dropped."""
+        pending = self._pending
+        rows = [pending.popleft() for _ in range(min(most, len(pending)))]
+        if rows and self._lines >= KEPT_ROWS:
+            self.recent.replace(self.recent.with_suffix(".1.jsonl"))
+            self._lines = 0
+        if rows:
+            self._lines += len(rows)
+            _append(self.recent, map(json_line, rows))
+        return bool(pending)
 
     def cut(self) -> tuple[Path, int]:
         """(where the rows in ALB's own format are, how many bytes of them); a log that is too large starts anew."""
@@ -59,7 +71,7 @@ def _append(path: Path, lines: Iterable[str]) -> None:
 def json_line(row: AccessRow) -> str:
     """The fields are AccessRow's; times are seconds, -1 where there was none. By hand: json.dumps takes three times as long."""
     return (
-        f'{{"time": "{clock.iso(row.time)}", "load_balancer": "{row.load_balancer}", "listener_port": {row.listener_port}, '
+        f'{{"time": "{_time(row.time)}", "load_balancer": "{row.load_balancer}", "listener_port": {row.listener_port}, '
         f'"client": "{row.client}", "target": "{row.target}", "target_group": "{row.target_group}", '
         f'"request_time": {row.request_time:.6f}, "target_time": {row.target_time:.6f}, '
         f'"response_time": {row.response_time:.6f}, "elb_status": {row.elb_status}, '
@@ -75,37 +87,17 @@ def json_line(row: AccessRow) -> str:
 def line(row: AccessRow) -> str:
     """ALB's own format (C.8); without the trace id of the connection, which was added later."""
     ended = row.time + sum(part for part in (row.request_time, row.target_time, row.response_time) if part > 0)
-    status = "-" if row.target_status is None else str(row.target_status)
-    fields = (
-        _type(row),
-        _time(ended),
-        row.load_balancer,
-        row.client,
-        row.target,
-        *(_seconds(part) for part in (row.request_time, row.target_time, row.response_time)),
-        row.elb_status,
-        status,
-        row.received_bytes,
-        row.sent_bytes,
-        f'"{_request(row)}"',
-        f'"{_escaped(row.user_agent[:LONGEST_AGENT])}"',
-        row.ssl_cipher,
-        row.ssl_protocol,
-        row.target_group or "-",
-        f'"{_escaped(row.trace_id) or "-"}"',
-        f'"{_escaped(row.domain_name)}"',
-        f'"{row.cert_arn}"',
-        {"default": "0"}.get(row.rule_priority, row.rule_priority),
-        _time(row.time),
-        f'"{ACTIONS.get(row.actions, "-")}"',
-        f'"{_escaped(row.redirect_url)}"',
-        '"-"',  # error_reason: of Lambda functions and authentication only
-        f'"{row.target}"',
-        f'"{status}"',
-        f'"{row.classification}"',
-        f'"{row.classification_reason}"',
-    )
-    return " ".join(map(str, fields)) + "\n"
+    status = "-" if row.target_status is None else row.target_status
+    priority = "0" if row.rule_priority == "default" else row.rule_priority
+    return (
+        f"{_type(row)} {_time(ended)} {row.load_balancer} {row.client} {row.target} "
+        f"{_seconds(row.request_time)} {_seconds(row.target_time)} {_seconds(row.response_time)} "
+        f"{row.elb_status} {status} {row.received_bytes} {row.sent_bytes} "
+        f'"{_request(row)}" "{_escaped(row.user_agent[:LONGEST_AGENT])}" {row.ssl_cipher} {row.ssl_protocol} '
+        f'{row.target_group or "-"} "{_escaped(row.trace_id) or "-"}" "{_escaped(row.domain_name)}" "{row.cert_arn}" '
+        f'{priority} {_time(row.time)} "{ACTIONS.get(row.actions, "-")}" "{_escaped(row.redirect_url)}" '
+        f'"-" "{row.target}" "{status}" "{row.classification}" "{row.classification_reason}"\n'
+    )  # error_reason is "-": it is of Lambda functions and authentication only
 
 
 def _type(row: AccessRow) -> str:
@@ -117,13 +109,16 @@ def _request(row: AccessRow) -> str:
     """METHOD scheme://host:port/path HTTP/x; a request that could not be read has dashes."""
     if row.method == "-":
         return "- - - "
-    scheme = "https" if row.ssl_protocol != "-" else "http"
-    host = row.host.rpartition(":")[0] if re.search(r":\d+$", row.host) else row.host
-    where = row.url if "://" in row.url.partition("?")[0] else f"{scheme}://{host}:{row.listener_port}{row.url}"
-    return f"{row.method} {_escaped(where)} {row.protocol}"
+    url, scheme = row.url, "https" if row.ssl_protocol != "-" else "http"
+    if url.startswith("/") or "://" not in url.partition("?")[0]:
+        host, colon, port = row.host.rpartition(":")
+        url = f"{scheme}://{host if colon and port.isdecimal() else row.host}:{row.listener_port}{url}"
+    return f"{row.method} {_escaped(url)} {row.protocol}"
 
 
 def _escaped(text: str) -> str:
+    if UNPRINTABLE.search(text) is None:
+        return text
     return UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
@@ -132,4 +127,11 @@ def _seconds(value: float) -> str:
 
 
 def _time(at: float) -> str:
-    return clock.utc(at).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """ISO 8601 to the microsecond. The second is formatted once for all rows that share it."""
+    second = int(at)
+    return f"{_second(second)}.{int((at - second) * 1_000_000):06d}Z"
+
+
+@lru_cache(4)
+def _second(second: int) -> str:
+    return clock.utc(second).isoformat()[:19]

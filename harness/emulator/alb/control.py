@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from harness import clock
 from harness.clock import Wall
@@ -16,7 +17,7 @@ from harness.emulator.alb.journal import Journal
 from harness.emulator.alb.listener import Listener, ListenerUnsupported
 from harness.emulator.alb.messages import HealthChange, Target
 from harness.emulator.alb.metrics import gauge
-from harness.emulator.alb.rules import RuleUnsupported
+from harness.emulator.alb.rules import RuleUnsupported, compile_rules
 from harness.emulator.alb.targets import Group
 from harness.emulator.alb.tls import CertificateUnusable, Tls
 
@@ -30,7 +31,8 @@ class Control:
     def __init__(self, writer: asyncio.StreamWriter, logs: Path | None) -> None:
         self._writer = writer
         self._journal = Journal(logs)
-        self._counted: dict[int, int] = {}  # connections of a listener or a group that are in the metrics already
+        # Connections of a listener or a group that are in the metrics already.
+        self._counted: WeakKeyDictionary[Listener | Group, int] = WeakKeyDictionary()
         self.groups: dict[str, Group] = {}
         self.listeners: dict[str, Listener] = {}
         self._health: list[HealthChange] = []
@@ -49,7 +51,7 @@ class Control:
                 listener.close()
             for group in self.groups.values():
                 group.close()
-            self._journal.settle()
+            self._journal.close()
 
     async def _obey(self, order: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -84,6 +86,7 @@ class Control:
         tls: dict[str, Any] | None,
     ) -> int:
         """Answers when the new rules are in force; where they are refused, all is as before."""
+        compile_rules(rules, self.group)  # what it refuses, it refuses before anything changes
         old = self.listeners.get(arn)
         listener = old if old is not None and old.port == port else None
         if listener is None:
@@ -176,10 +179,10 @@ class Control:
         active = sum(len(one.clients) for one in ours) + sum(len(one.idle) + len(one.busy) for one in members)
         if active:
             self._journal.gauges.append(gauge("ActiveConnectionCount", balancer, "", active, now))
-        ever = {id(one): one.accepted for one in ours} | {id(one): one.connected for one in theirs}
-        new = sum(count - self._counted.get(key, 0) for key, count in ever.items())
-        self._journal.meter.count("NewConnectionCount", balancer, max(0, new), now)
-        self._counted |= ever
+        ever: dict[Listener | Group, int] = {one: one.accepted for one in ours} | {one: one.connected for one in theirs}
+        new = sum(count - self._counted.get(one, 0) for one, count in ever.items())
+        self._journal.meter.count("NewConnectionCount", balancer, new, now)
+        self._counted.update(ever)
 
     def _send(self, message: dict[str, Any]) -> None:
         self._writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness import clock
-from harness.emulator.alb.access_log import AccessLog
+from harness.emulator.alb.access_log import KEPT_ROWS, AccessLog
 from harness.emulator.alb.messages import AccessRow, Datum
 from harness.emulator.alb.metrics import Meter
 
@@ -24,6 +24,7 @@ class Journal:
         self._folder = folder
         self._logs: dict[str, AccessLog] = {}
         self._rows: list[AccessRow] = []
+        self._due = False
         self._news: deque[AccessRow] = deque(maxlen=MOST_NEWS)
 
     def configure(self, load_balancer: str, *, own_format: bool) -> None:
@@ -33,9 +34,26 @@ class Journal:
 
     def add(self, row: AccessRow) -> None:
         """Exactly once for each finished request."""
-        if not self._rows:
-            asyncio.get_running_loop().call_later(BATCH, self.settle)
         self._rows.append(row)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_later(BATCH, self._step)
+
+    def _step(self) -> None:
+        self._due = False
+        self.settle()
+        more = [log.flush() for log in self._logs.values()]
+        if any(more):
+            self._wake()
+
+    def close(self) -> None:
+        """Write all that is left."""
+        self.settle()
+        for log in self._logs.values():
+            log.flush(KEPT_ROWS)
 
     def settle(self) -> None:
         """Count and log what has ended since."""

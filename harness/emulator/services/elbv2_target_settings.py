@@ -47,6 +47,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     if settings["ProtocolVersion"] != "HTTP1":
         said = f"elbv2: target groups with ProtocolVersion {settings['ProtocolVersion']} are not emulated by rehearse"
         raise AwsError("NotImplemented", said, 501)
+    if not settings["HealthCheckEnabled"]:
+        raise invalid(f"Health checks of target groups with target type '{settings['TargetType']}' cannot be disabled")
     for key, (low, high) in RANGES.items():
         if not low <= settings[key] <= high:
             raise invalid(f"{key} is {settings[key]}; it must be between {low} and {high}")
