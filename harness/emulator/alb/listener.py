@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.emulator.alb.client import Client
+from harness.emulator.alb.heads import Heads
+from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.messages import AccessRow
+from harness.emulator.alb.options import Options
+from harness.emulator.alb.reply import Reply
 from harness.emulator.alb.rules import Asked, Rule, compile_rules
 from harness.emulator.alb.targets import Group
 
@@ -26,7 +30,9 @@ class Listener:
         self.arn, self.load_balancer, self.port, self.bound = arn, load_balancer, port, 0
         self.record = record
         self.rules: tuple[Rule, ...] = ()
-        self.idle_timeout = 60.0
+        self.options = Options()
+        self.heads = Heads(self.options, port, "http")
+        self.replies: Memo[Reply] = Memo()
         self.clients: set[Client] = set()
         self.forwarded = b"X-Forwarded-Proto: http\r\nX-Forwarded-Port: %d\r\n" % port
         self._server: asyncio.Server | None = None
@@ -34,9 +40,16 @@ class Listener:
     def configure(
         self, attributes: Mapping[str, str], rules: Sequence[Mapping[str, Any]], group: Callable[[str], Group]
     ) -> None:
-        """Raises RuleUnsupported, and then nothing has changed."""
+        """Raises RuleUnsupported or ListenerUnsupported, and then nothing has changed."""
         compiled = compile_rules(rules, group)
-        self.idle_timeout = float(attributes.get("idle_timeout.timeout_seconds", 60))
+        try:
+            options = Options.of(attributes)
+        except ValueError as error:
+            raise ListenerUnsupported(str(error)) from error
+        if options != self.options:
+            self.options, self.heads = options, Heads(options, self.port, "http")
+            for client in self.clients:
+                client.configure()
         self.rules = compiled
 
     def route(self, asked: Asked) -> Rule | None:
@@ -57,9 +70,11 @@ class Listener:
         )
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle for too long (C.5)."""
+        """Close what has been idle for too long (C.5), and forget heads."""
+        self.heads.memo.forget(now)
+        self.replies.forget(now)
         for client in list(self.clients):
-            client.check_idle(now - self.idle_timeout)
+            client.check_idle(now)
 
     def close(self) -> None:
         if self._server is not None:

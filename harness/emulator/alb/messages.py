@@ -61,3 +61,5 @@ class AccessRow(NamedTuple):
     rule_priority: str
     actions: str
     error_reason: str
+    classification: str = "-"
+    classification_reason: str = "-"
