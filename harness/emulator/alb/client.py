@@ -136,7 +136,7 @@ class Client(asyncio.Protocol):
         end = end_of_head(data)
         if end < 0:
             self.buffer = data
-            if status := too_large(data):
+            if status := too_large(data) or (400 if self.ended else 0):
                 self._refuse(status)
             return
         self.buffer = b""
@@ -166,7 +166,11 @@ class Client(asyncio.Protocol):
         else:
             if rest:
                 self._body(exchange, rest)
-            if self.current is exchange:
+            if self.current is not exchange:  # refused already, for its body
+                return
+            if self.ended and not exchange.complete:
+                self._break_off(exchange, 400, "ClientClosed")
+            else:
                 self._route(exchange)
         if self.buffer:
             self.steer()
