@@ -65,7 +65,7 @@ class Emulator:
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         runtime, self.why = choose_runtime(self._options)
         delegate = delegate_of(self._options.delegate)
-        plane = Plane()
+        plane = Plane(self._options.home / "logs" / "alb")
         try:
             await runtime.prepare()
             await plane.start()
@@ -90,6 +90,7 @@ class Emulator:
             home=self._options.home,
             compression=self._options.compress,
             fallback=delegate.call,
+            key_of=delegate.key_of,
         )
         for name, service in SERVICES.items():
             self.cloud.services[name] = service(self.cloud)

@@ -4,6 +4,7 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from harness import clock
@@ -142,8 +143,8 @@ def rule(priority: int, condition: dict[str, Any], action: dict[str, Any]) -> di
 
 
 @asynccontextmanager
-async def balancer() -> AsyncIterator[Balancer]:
-    plane = Plane()
+async def balancer(logs: Path | None = None) -> AsyncIterator[Balancer]:
+    plane = Plane(logs)
     await plane.start()
     one = Balancer(plane)
     try:

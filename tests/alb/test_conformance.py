@@ -5,6 +5,7 @@ import asyncio
 import socket
 import struct
 
+from tests.alb.conftest import forward
 from tests.alb.wire import Front, Message, Talk, front, on, read_chunks, read_head, read_message
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -690,7 +691,7 @@ async def test_change_of_an_attribute_reaches_connections_that_are_open(proxy: s
         for _ in range(TIMES):
             await client.ask(GET)
         it.lb.attributes = {MODE: "remove"}
-        await it.lb.split(1, 0)
+        await it.lb.rules(forward({"blue": 1}))
         await client.ask(GET)
         assert [request.get("x-forwarded-for") for request in it.target.requests] == [b"127.0.0.1"] * TIMES + [None]
 

@@ -325,7 +325,7 @@ def meaning(head: Head) -> tuple[object, ...]:
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(raw_heads)
 def test_plain_heads_mean_what_the_thorough_parser_says(raw: bytes):
     raw = raw[: end_of_head(raw)]
@@ -337,7 +337,7 @@ def test_plain_heads_mean_what_the_thorough_parser_says(raw: bytes):
         )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(raw_heads)
 def test_any_head_is_refused_or_becomes_one_request_that_a_strict_target_accepts(raw: bytes):
     raw = raw[: end_of_head(raw)]

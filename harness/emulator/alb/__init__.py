@@ -7,4 +7,6 @@ targets            target groups: health, draining, choosing a target
 client, upstream   one connection to a client, one to a target; the proxy itself
 health_check       the checks
 answers            what the load balancer answers by itself
+stickiness, tls    cookies that bring a client back; certificates and protocols
+journal            what becomes of a finished request: metrics, access_log
 """

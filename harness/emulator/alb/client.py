@@ -91,7 +91,8 @@ class Client(asyncio.Protocol):
         """A half-close: what was asked in full is still answered, and a tunnel goes on the other way."""
         self.ended = True
         if self.tunnel is not None:
-            self.tunnel.transport.write_eof()
+            if self.tunnel.transport.can_write_eof():  # TLS has no half-close
+                self.tunnel.transport.write_eof()
             return True
         if self.closing:
             return False
@@ -224,7 +225,7 @@ class Client(asyncio.Protocol):
                 self._answer(exchange, status, answers.fixed(status, content_type, body, close=close, head_only=bare))
             case Redirect() as redirect:
                 close, bare = self._must_close(exchange), exchange.method == b"HEAD"
-                where = redirect.location(exchange, "http", self.listener.port)
+                where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
                 self._answer(exchange, code, answers.redirect(redirect.status, where, close=close, head_only=bare))
             case None:
@@ -232,8 +233,7 @@ class Client(asyncio.Protocol):
 
     def _forward(self, exchange: Exchange, forward: Forward) -> None:
         """Group, target and count in one step; nothing is awaited between them."""
-        group = forward.choose()
-        member = group.take() if group is not None else None
+        member = forward.take(exchange)
         if member is None:
             self.fail(exchange, 503, "NoTargets")
             return
@@ -307,7 +307,7 @@ class Client(asyncio.Protocol):
         if exchange.member is not None:
             exchange.member.in_flight -= 1
         listener = self.listener
-        listener.record(exchange.row(listener.load_balancer, listener.port, self.peer, status, reason))
+        listener.record(exchange.row(listener.load_balancer, listener.port, self.peer, status, reason), self.transport)
 
     # ---- time
 

@@ -12,6 +12,7 @@ from harness.emulator.alb.framing import Body
 from harness.emulator.alb.head import Head
 from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.rules import Rule
+from harness.emulator.alb.stickiness import Sticky
 from harness.emulator.alb.targets import Member
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Exchange:
 
     body: Body | None = None
     add_headers = b""
+    sticky: Sticky | None = None
+    location = "-"  # where a redirect sent the client
     reuse = True
     answered = False
     received = sent = pending_size = 0
@@ -58,6 +61,12 @@ class Exchange:
 
     def header(self, name: bytes) -> list[bytes]:
         return self.head.header(name)
+
+    def added(self, reply: bytes) -> bytes:
+        """Header lines that the client gets beside those of the target's own head."""
+        if self.sticky is None:
+            return self.add_headers
+        return self.add_headers + b"".join(line + b"\r\n" for line in self.sticky.cookies(reply.split(b"\r\n")))
 
     def outgoing(self, client: Client) -> bytes:
         """The request head as the target gets it (C.7)."""
@@ -99,6 +108,8 @@ class Exchange:
             error_reason=reason,
             classification=head.tier.name.capitalize() if head.tier else "-",
             classification_reason=head.reason,
+            host=self.host.decode("latin-1") or "-",
+            redirect_url=self.location,
         )
 
 

@@ -177,7 +177,7 @@ def thorough(raw: bytes) -> Head:
     judge_line(method, uri, version, verdict)
     head.tier, head.reason = verdict.tier, verdict.reason
     _understand(head, uri, kept)
-    head.status = head.status or _refusal(head, lines, uri, version)
+    head.status = _refusal(head, lines, uri, version) or head.status
     return head
 
 
@@ -280,7 +280,10 @@ def _refusal(head: Head, lines: list[bytes], uri: bytes, version: bytes) -> int:
         return 414
     if head.size > LARGEST or any(len(line) > LONGEST_LINE for line in lines):
         return 400
-    if head.method == b"CONNECT" or (not uri and not version):
+    if not uri and not version:  # no request line at all: the access log has dashes for it
+        head.method, head.uri = b"-", b""
+        return 400
+    if head.method == b"CONNECT":
         return 400
     if head.method == b"TRACE":
         return 405

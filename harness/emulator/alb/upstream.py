@@ -28,7 +28,9 @@ async def connect(client: Client, exchange: Exchange, member: Member) -> None:
         return _unreachable(client, exchange, 504, "ConnectTimeout")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            _, upstream = await asyncio.get_running_loop().create_connection(lambda: Upstream(member), *where)
+            _, upstream = await asyncio.get_running_loop().create_connection(
+                lambda: Upstream(member), *where, ssl=member.group.tls
+            )
     except TimeoutError:
         return _unreachable(client, exchange, 504, "ConnectTimeout")
     except OSError:
@@ -76,6 +78,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.member.group.connected += 1
 
     def begin(self, client: Client, exchange: Exchange) -> None:
         """Send the request, as far as it is here."""
@@ -188,7 +191,7 @@ class Upstream(asyncio.Protocol):
 
     def _whole(self, client: Client, exchange: Exchange, reply: Reply, body: bytes) -> None:
         """All of the answer is here: one write, and the connection is free again."""
-        out = b"%b%b%b%b" % (reply.lines, exchange.add_headers, STAYS if exchange.keep_alive else CLOSES, body)
+        out = b"%b%b%b%b" % (reply.lines, exchange.added(reply.lines), STAYS if exchange.keep_alive else CLOSES, body)
         exchange.answered = True
         exchange.sent = len(out)
         client.transport.write(out)
@@ -211,7 +214,7 @@ class Upstream(asyncio.Protocol):
         elif isinstance(self.body, Chunks) and not exchange.head.v11:
             exchange.keep_alive = False
         stays = exchange.keep_alive and exchange.complete
-        head = reply.lines + framing + exchange.add_headers + (STAYS if stays else CLOSES)
+        head = reply.lines + framing + exchange.added(reply.lines) + (STAYS if stays else CLOSES)
         exchange.answered = True
         if rest or (isinstance(self.body, Length) and not self.body.left):
             self._body(client, exchange, rest, head)
@@ -256,7 +259,14 @@ class Upstream(asyncio.Protocol):
             raise BadAnswer("101 unasked")
         exchange.status, exchange.first_byte, exchange.answered = 101, clock.now(), True
         protocol = reply.upgrade or exchange.head.upgrade
-        head = reply.lines + b"Connection: upgrade\r\nUpgrade: " + protocol + b"\r\n" + exchange.add_headers + b"\r\n"
+        head = (
+            reply.lines
+            + b"Connection: upgrade\r\nUpgrade: "
+            + protocol
+            + b"\r\n"
+            + exchange.added(reply.lines)
+            + b"\r\n"
+        )
         exchange.sent += len(head) + len(rest)
         client.transport.write(head + rest)
         client.tunnel = self
