@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.emulator.alb.client import Client
+from harness.emulator.alb.heads import Heads
+from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.messages import AccessRow
+from harness.emulator.alb.options import Options
+from harness.emulator.alb.reply import Reply
 from harness.emulator.alb.rules import Asked, Rule, compile_rules
 from harness.emulator.alb.targets import Group
 from harness.emulator.alb.tls import Front, Tls
@@ -27,7 +31,8 @@ class Listener:
     def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[AccessRow], None]) -> None:
         self.arn, self.load_balancer, self.port, self.bound = arn, load_balancer, port, 0
         self.rules: tuple[Rule, ...] = ()
-        self.idle_timeout = 60.0
+        self.options = Options()
+        self.replies: Memo[Reply] = Memo()
         self.clients: set[Client] = set()
         self.accepted = 0
         self._record = record
@@ -40,9 +45,16 @@ class Listener:
     def configure(
         self, attributes: Mapping[str, str], rules: Sequence[Mapping[str, Any]], group: Callable[[str], Group]
     ) -> None:
-        """Raises RuleUnsupported, and then nothing has changed."""
+        """Raises RuleUnsupported or ListenerUnsupported, and then nothing has changed."""
         compiled = compile_rules(rules, group)
-        self.idle_timeout = float(attributes.get("idle_timeout.timeout_seconds", 60))
+        try:
+            options = Options.of(attributes)
+        except ValueError as error:
+            raise ListenerUnsupported(str(error)) from error
+        if options != self.options:
+            self.options, self.heads = options, Heads(options, self.port, self.scheme)
+            for client in self.clients:
+                client.configure()
         self.rules = compiled
 
     def route(self, asked: Asked) -> Rule | None:
@@ -98,11 +110,14 @@ class Listener:
     def _name_scheme(self) -> None:
         self.scheme = "http" if self._tls is None else "https"
         self.forwarded = b"X-Forwarded-Proto: %b\r\nX-Forwarded-Port: %d\r\n" % (self.scheme.encode(), self.port)
+        self.heads = Heads(self.options, self.port, self.scheme)
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle for too long (C.5)."""
+        """Close what has been idle for too long (C.5), and forget heads."""
+        self.heads.memo.forget(now)
+        self.replies.forget(now)
         for client in list(self.clients):
-            client.check_idle(now - self.idle_timeout)
+            client.check_idle(now)
 
     def close(self) -> None:
         if self._server is not None:
