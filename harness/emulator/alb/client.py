@@ -134,26 +134,30 @@ class Client(asyncio.Protocol):
         if self.ready:
             self.ready = False
             self.active = clock.now()  # from here on the whole head has one idle timeout
-        end = end_of_head(data)
-        if end < 0:
-            self.buffer = data
-            if status := too_large(data) or (400 if self.ended else 0):
-                self._refuse(status)
-            return
+        heads = self.listener.heads
+        head = heads.quick(data)
+        if head is None:
+            end = end_of_head(data)
+            if end < 0:
+                self.buffer = data
+                if status := too_large(data) or (400 if self.ended else 0):
+                    self._refuse(status)
+                return
+            head = heads.read(data[:end])
         self.buffer = b""
-        heads, raw = self.listener.heads, data[:end]
-        head = heads.read(raw)
-        if end == len(data):
-            mark = hash(raw)
+        if head.size == len(data):
+            mark = hash(data)
             if mark == self.previous and not head.length:
-                heads.learn(raw, head)
+                heads.learn(data, head)
             self.previous = mark
-        self.serve(head, data[end:])
+            self.serve(head)
+        else:
+            self.serve(head, data[head.size :])
 
     def serve(self, head: Head, rest: bytes = b"") -> None:
         """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""
         self.ready = False
-        exchange = self.current = Exchange(head, self.ip)
+        exchange = self.current = Exchange(head, self)
         self.active = exchange.arrived
         if exchange.arrived - self.born > self.listener.options.keep_alive:
             exchange.keep_alive = False
@@ -306,8 +310,8 @@ class Client(asyncio.Protocol):
         """Exactly once for each exchange: it is no longer in flight, and it is logged."""
         if exchange.member is not None:
             exchange.member.in_flight -= 1
-        listener = self.listener
-        listener.record(exchange.row(listener.load_balancer, listener.port, self.peer, status, reason), self.transport)
+        exchange.elb_status, exchange.error_reason, exchange.ended = status, reason, clock.now()
+        self.listener.record(exchange)
 
     # ---- time
 
