@@ -40,6 +40,7 @@ class Exchange:
     reuse = True
     answered = False
     received = sent = pending_size = 0
+    pending: list[bytes] | None = None
     status: int | None = None
     upstream: Upstream | None = None
     member: Member | None = None
@@ -56,7 +57,6 @@ class Exchange:
         self.method, self.host, self.path, self.query = head.method, head.host, head.path, head.query
         self.arrived = clock.now()
         self.keep_alive = head.keep_alive
-        self.pending: list[bytes] = []
         if head.length:
             self.complete, self.body = False, head.body()
         else:

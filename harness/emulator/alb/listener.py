@@ -35,7 +35,7 @@ class Listener:
         self.replies: Memo[Reply] = Memo()
         self.clients: set[Client] = set()
         self.accepted = 0
-        self._record = record
+        self._record = self.record = record
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._tls: Tls | None = None
@@ -63,11 +63,11 @@ class Listener:
                 return rule
         return None
 
-    def record(self, exchange: Exchange) -> None:
+    def _record_secured(self, exchange: Exchange) -> None:
         """Log a request that has ended, with what TLS knows of its connection."""
-        if self._front is not None:
-            secured = exchange.client.transport.get_extra_info("ssl_object")
-            exchange.secured = self._front.noted(secured) if secured else None
+        secured = exchange.client.transport.get_extra_info("ssl_object")
+        if secured and self._front is not None:
+            exchange.secured = self._front.noted(secured)
         self._record(exchange)
 
     def bind(self) -> None:
@@ -104,6 +104,7 @@ class Listener:
         if (tls is None) != (self._tls is None):
             self._let_go_of_clients()
         self._tls, self._front = tls, front
+        self.record = self._record if front is None else self._record_secured
         self._name_scheme()
         if old is not None:
             old.close()
