@@ -121,14 +121,9 @@ async def haproxy(folder: Path, target: int, *, log: bool = True) -> AsyncIterat
 
 
 @asynccontextmanager
-async def rehearse(target: int, *, groups: tuple[str, ...] = ("group",), listener: int = 80) -> AsyncIterator[Contestant]:
-    """Ours: rows go to this process in batches and are taken apart here, as in the emulator."""
-    plane, rows = Plane(), [0]
-
-    def count(batch: list[object]) -> None:
-        rows[0] += len(batch)
-
-    plane.on_access = count  # type: ignore[assignment]
+async def rehearse(folder: Path, target: int, *, groups: tuple[str, ...] = ("group",), listener: int = 80) -> AsyncIterator[Contestant]:
+    """Ours, with its log of every request and its metrics; the samples are taken apart in this process, as in the emulator."""
+    plane = Plane(folder / "logs")
     await plane.start()
     assert plane._process is not None
     os.sched_setaffinity(plane._process.pid, {PROXY_CORE})

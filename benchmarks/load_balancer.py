@@ -84,7 +84,7 @@ async def main(arguments: argparse.Namespace) -> None:
         target = await stack.enter_async_context(backend(folder))
         contestants = [
             await stack.enter_async_context(haproxy(folder, target)),
-            await stack.enter_async_context(rehearse(target)),
+            await stack.enter_async_context(rehearse(folder, target)),
         ]
         if not arguments.quick:
             contestants += [

@@ -8,7 +8,7 @@ from harness import clock
 from harness.emulator.alb import access_log
 from harness.emulator.alb.access_log import AccessLog
 from harness.emulator.alb.messages import AccessRow
-from tests.alb.conftest import Balancer, balancer, forward, story
+from tests.alb.conftest import Balancer, balancer, ended, forward, story
 from tests.alb.features import ask, certificate, group, listen, secure, tls, trusting
 
 # As the Athena documentation reads ALB's format, one group a field.
@@ -134,7 +134,7 @@ def test_own_format_is_written_only_where_it_is_asked_for(tmp_path):
 def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_path):
     log = AccessLog(tmp_path, "test")
     for number in range(0, 35_000, 500):
-        log.write([ROW._replace(url=f"/{number + n}") for n in range(500)])
+        log.write([ended(ROW._replace(url=f"/{number + n}")) for n in range(500)])
         while log.flush():
             pass
     kept = [*lines(tmp_path, "test.1.jsonl"), *lines(tmp_path, "test.jsonl")]
@@ -144,7 +144,7 @@ def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_
 
 def test_rows_that_come_too_fast_are_dropped_from_the_oldest(tmp_path):
     log = AccessLog(tmp_path, "test")
-    log.write([ROW._replace(url=f"/{number}") for number in range(25_000)])
+    log.write([ended(ROW._replace(url=f"/{number}")) for number in range(25_000)])
     while log.flush():
         pass
     kept = lines(tmp_path, "test.jsonl")

@@ -4,7 +4,7 @@ from collections import Counter
 
 from harness.emulator.alb.messages import AccessRow, Datum
 from harness.emulator.alb.metrics import Meter
-from tests.alb.conftest import Balancer, balancer, forward, rule, story
+from tests.alb.conftest import Balancer, balancer, ended, forward, rule, story
 from tests.alb.features import group, listen
 
 LB = "app/test/1"
@@ -30,7 +30,7 @@ def sums(data: list[Datum]) -> Counter[tuple[str, str]]:
 
 def folded(*rows: AccessRow, targets: int = 1) -> Counter[tuple[str, str]]:
     meter = Meter()
-    meter.add(rows, 1000.04)
+    meter.add(map(ended, rows), 1000.04)
     return sums(meter.drain(lambda arn: targets))
 
 
@@ -72,7 +72,7 @@ def test_redirect_fixed_response_and_client_errors_have_counts_of_their_own():
 
 def test_response_times_keep_their_distribution_and_a_second_drain_has_nothing():
     meter = Meter()
-    meter.add([row(time=0.001)] * 99 + [row(time=2.5)], 1000.0)
+    meter.add([ended(row(time=0.001)) for _ in range(99)] + [ended(row(time=2.5))], 1000.0)
     data = [one for one in meter.drain(lambda arn: 1) if one.name == "TargetResponseTime"]
     assert {(one.target_group, tuple(one.values), tuple(one.counts)) for one in data} == {
         ("", (0.001, 2.5), (99.0, 1.0)),
@@ -83,8 +83,8 @@ def test_response_times_keep_their_distribution_and_a_second_drain_has_nothing()
 
 def test_time_is_that_of_a_tenth_of_a_second():
     meter = Meter()
-    meter.add([row()], 1000.04)
-    meter.add([row()], 1000.16)
+    meter.add([ended(row())], 1000.04)
+    meter.add([ended(row())], 1000.16)
     assert {one.at for one in meter.drain(lambda arn: 1)} == {1000.0, 1000.1}
 
 

@@ -30,4 +30,7 @@ if __name__ == "__main__":
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole terminal; the emulator decides when this ends
     gc.freeze()
+    gc.set_threshold(
+        50_000, 20, 50
+    )  # finished requests wait a few ms for the log: nothing to look for in them every 700
     uvloop.run(main(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None))

@@ -33,10 +33,12 @@ class Client(asyncio.Protocol):
         "closing",
         "current",
         "ended",
+        "expires",
         "forwarded",
         "full",
         "ip",
         "listener",
+        "logged",
         "origin",
         "paused",
         "peer",
@@ -51,6 +53,7 @@ class Client(asyncio.Protocol):
         self.current: Exchange | None = None
         self.tunnel: Upstream | None = None
         self.buffer = b""
+        self.logged = ""  # what every line of the access log says of it: filled in by the log
         self.ready = True
         self.closing = self.ended = self.paused = self.full = False
         self.previous = 0  # hash of the latest head: two alike in a row are worth remembering
@@ -68,6 +71,7 @@ class Client(asyncio.Protocol):
     def configure(self) -> None:
         """Take over the listener's options: what every request of this connection carries to its target (C.7)."""
         options = self.listener.options
+        self.expires = self.born + options.keep_alive
         self.origin = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
         self.forwarded = xff + self.listener.forwarded
@@ -134,45 +138,55 @@ class Client(asyncio.Protocol):
         if self.ready:
             self.ready = False
             self.active = clock.now()  # from here on the whole head has one idle timeout
-        end = end_of_head(data)
-        if end < 0:
-            self.buffer = data
-            if status := too_large(data) or (400 if self.ended else 0):
-                self._refuse(status)
-            return
+        heads = self.listener.heads
+        head = heads.quick(data)
+        if head is None:
+            end = end_of_head(data)
+            if end < 0:
+                self.buffer = data
+                if status := too_large(data) or (400 if self.ended else 0):
+                    self._refuse(status)
+                return
+            head = heads.read(data[:end])
         self.buffer = b""
-        heads, raw = self.listener.heads, data[:end]
-        head = heads.read(raw)
-        if end == len(data):
-            mark = hash(raw)
+        if head.size == len(data):
+            mark = hash(data)
             if mark == self.previous and not head.length:
-                heads.learn(raw, head)
+                heads.learn(data, head)
             self.previous = mark
-        self.serve(head, data[end:])
+            self.serve(head)
+        else:
+            self.serve(head, data[head.size :])
 
     def serve(self, head: Head, rest: bytes = b"") -> None:
         """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""
         self.ready = False
-        exchange = self.current = Exchange(head, self.ip)
+        exchange = self.current = Exchange(head, self)
         self.active = exchange.arrived
-        if exchange.arrived - self.born > self.listener.options.keep_alive:
+        if exchange.arrived > self.expires:
             exchange.keep_alive = False
         if head.status:
             exchange.keep_alive = False
             self.buffer = rest
             self.fail(exchange, head.status, "BadRequest")
-        elif exchange.body is None:
+        elif exchange.body is not None:
+            self._serve_with_body(exchange, rest)
+        elif rest:
             self.buffer = rest
             self._route(exchange)
+            self.steer()
         else:
-            if rest:
-                self._body(exchange, rest)
-            if self.current is not exchange:  # refused already, for its body
-                return
-            if self.ended and not exchange.complete:
-                self._break_off(exchange, 400, "ClientClosed")
-            else:
-                self._route(exchange)
+            self._route(exchange)
+
+    def _serve_with_body(self, exchange: Exchange, rest: bytes) -> None:
+        if rest:
+            self._body(exchange, rest)
+        if self.current is not exchange:  # refused already, for its body
+            return
+        if self.ended and not exchange.complete:
+            self._break_off(exchange, 400, "ClientClosed")
+        else:
+            self._route(exchange)
         if self.buffer:
             self.steer()
 
@@ -194,6 +208,8 @@ class Client(asyncio.Protocol):
         if exchange.upstream is not None:
             exchange.upstream.transport.write(part)
         else:
+            if exchange.pending is None:
+                exchange.pending = []
             exchange.pending.append(part)
             exchange.pending_size += len(part)
             self.steer()
@@ -217,9 +233,11 @@ class Client(asyncio.Protocol):
 
     def _route(self, exchange: Exchange) -> None:
         exchange.rule = rule = self.listener.route(exchange)
-        match rule.action if rule else None:
-            case Forward() as forward:
-                self._forward(exchange, forward)
+        action = rule.action if rule is not None else None
+        if type(action) is Forward:
+            self._forward(exchange, action)
+            return
+        match action:
             case FixedResponse(status, content_type, body):
                 close, bare = self._must_close(exchange), exchange.method == b"HEAD"
                 self._answer(exchange, status, answers.fixed(status, content_type, body, close=close, head_only=bare))
@@ -228,7 +246,7 @@ class Client(asyncio.Protocol):
                 where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
                 self._answer(exchange, code, answers.redirect(redirect.status, where, close=close, head_only=bare))
-            case None:
+            case _:
                 self.fail(exchange, 503, "NoRule")
 
     def _forward(self, exchange: Exchange, forward: Forward) -> None:
@@ -272,11 +290,10 @@ class Client(asyncio.Protocol):
         """The answer is out: log it, and go on with the next request or close."""
         self._end(exchange, status, reason)
         self.current = None
+        self.active = exchange.ended
         if not exchange.keep_alive or not exchange.complete or (self.ended and not self.buffer):
             self._close(lingering=not exchange.complete or bool(self.buffer) or bool(exchange.head.status))
-            return
-        self.active = clock.now()
-        if self.buffer:
+        elif self.buffer:
             asyncio.get_running_loop().call_soon(self._read_on)
         else:
             self.ready = True
@@ -304,21 +321,20 @@ class Client(asyncio.Protocol):
 
     def _end(self, exchange: Exchange, status: int, reason: str) -> None:
         """Exactly once for each exchange: it is no longer in flight, and it is logged."""
-        if exchange.member is not None:
-            exchange.member.in_flight -= 1
-        listener = self.listener
-        listener.record(exchange.row(listener.load_balancer, listener.port, self.peer, status, reason), self.transport)
+        if (member := exchange.member) is not None:
+            member.in_flight -= 1
+        exchange.elb_status, exchange.error_reason, exchange.ended = status, reason, clock.now()
+        self.listener.record(exchange)
 
     # ---- time
 
     def check_idle(self, now: float) -> None:
         """Close, or answer 408 or 504, when nothing has happened for the idle timeout, or the connection is too old (C.5)."""
-        options, current = self.listener.options, self.current
-        idle = now - self.active > options.idle_timeout
+        current, idle = self.current, now - self.active > self.listener.options.idle_timeout
         if current is None:
             if idle and self.buffer and not self.closing:
                 self._refuse(408)
-            elif (idle or now - self.born > options.keep_alive) and not self.buffer:
+            elif (idle or now > self.expires) and not self.buffer:
                 self.transport.close()
         elif idle and self.tunnel is not None:
             self.transport.close()

@@ -14,6 +14,7 @@ from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.rules import Rule
 from harness.emulator.alb.stickiness import Sticky
 from harness.emulator.alb.targets import Member
+from harness.emulator.alb.tls import NOT_SECURED, Secured
 
 if TYPE_CHECKING:
     from harness.emulator.alb.client import Client
@@ -39,19 +40,23 @@ class Exchange:
     reuse = True
     answered = False
     received = sent = pending_size = 0
+    pending: list[bytes] | None = None
     status: int | None = None
     upstream: Upstream | None = None
     member: Member | None = None
     rule: Rule | None = None
     sent_at = first_byte = 0.0
     trace = b""
+    ended = 0.0
+    elb_status = 0
+    error_reason = "-"
+    secured: Secured | None = None
 
-    def __init__(self, head: Head, client_ip: str) -> None:
-        self.head, self.client_ip = head, client_ip
+    def __init__(self, head: Head, client: Client) -> None:
+        self.head, self.client, self.client_ip = head, client, client.ip
         self.method, self.host, self.path, self.query = head.method, head.host, head.path, head.query
         self.arrived = clock.now()
         self.keep_alive = head.keep_alive
-        self.pending: list[bytes] = []
         if head.length:
             self.complete, self.body = False, head.body()
         else:
@@ -80,36 +85,49 @@ class Exchange:
         came_from = _came_from(head.xff, client.origin, listener.options.xff)
         return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (head.outgoing, trace, came_from, listener.forwarded)
 
-    def row(self, load_balancer: str, port: int, client: str, status: int, reason: str) -> AccessRow:
-        """Its line in the access log, now that it has ended."""
-        now, member, head = clock.now(), self.member, self.head
-        agent = next(iter(head.header(b"user-agent")), b"-")
+    def times(self) -> tuple[float, float, float]:
+        """Seconds until it was sent on, until the target answered, and until the end; -1 where it has not come to that."""
+        if not self.sent_at:
+            return -1.0, -1.0, -1.0
+        if not self.first_byte:
+            return self.sent_at - self.arrived, -1.0, -1.0
+        return self.sent_at - self.arrived, self.first_byte - self.sent_at, self.ended - self.first_byte
+
+    def row(self) -> AccessRow:
+        """All that is known of it, once it has ended."""
+        member, head, listener = self.member, self.head, self.client.listener
+        request_time, target_time, response_time = self.times()
+        secured = self.secured or NOT_SECURED
         return AccessRow(
             time=self.arrived,
-            load_balancer=load_balancer,
-            listener_port=port,
-            client=client,
+            load_balancer=listener.load_balancer,
+            listener_port=listener.port,
+            client=self.client.peer,
             target=member.name if member else "-",
             target_group=member.group.arn if member else "",
-            request_time=self.sent_at - self.arrived if self.sent_at else -1.0,
-            target_time=self.first_byte - self.sent_at if self.first_byte else -1.0,
-            response_time=now - self.first_byte if self.first_byte else -1.0,
-            elb_status=status,
+            request_time=request_time,
+            target_time=target_time,
+            response_time=response_time,
+            elb_status=self.elb_status,
             target_status=self.status,
             received_bytes=self.received + head.size,
             sent_bytes=self.sent,
             method=head.method.decode("latin-1"),
             url=head.uri.decode("latin-1"),
             protocol="HTTP/1.1" if head.v11 else "HTTP/1.0",
-            user_agent=agent.decode("latin-1"),
+            user_agent=head.user_agent().decode("latin-1"),
             trace_id=self.trace.decode("latin-1"),
             rule_priority=self.rule.priority if self.rule else "-1",
             actions=type(self.rule.action).__name__ if self.rule else "-",
-            error_reason=reason,
-            classification=head.tier.name.capitalize() if head.tier else "-",
+            error_reason=self.error_reason,
+            classification=head.classification,
             classification_reason=head.reason,
             host=self.host.decode("latin-1") or "-",
             redirect_url=self.location,
+            ssl_cipher=secured.cipher,
+            ssl_protocol=secured.protocol,
+            domain_name=secured.domain_name,
+            cert_arn=secured.cert_arn,
         )
 
 

@@ -1,6 +1,6 @@
 """A request's head: from bytes as a client sent them to the one meaning that a target gets (C.5-C.7). No I/O.
 
-`parse` is the specification. Heads that are plain, which is nearly all of them, are recognised by one regular expression in `_plain`;
+`parse` is the specification. Heads that are plain, which is nearly all of them, are recognised by a few regular expressions in `plain`;
 tests/alb/test_head.py holds it to what the thorough parser says. Whatever is odd but tolerated is normalised: a target never sees two
 lengths, a folded line, a name that is not a token, a control character or a URI that has to be guessed at.
 """
@@ -59,6 +59,7 @@ class Head:
     reason = "-"
     size = 0
     fields: tuple[Field, ...] | None = None
+    logged = ""  # what every line of the access log says of it: filled in by the log
     outgoing = b""  # what a target gets of it, up to the forwarding headers: filled in by `Heads`
     _lines = b""
 
@@ -75,6 +76,18 @@ class Head:
             pairs = (line.partition(b":") for line in lines)
             self.fields = tuple((name, value.strip(b" \t")) for name, _, value in pairs)
         return self.fields
+
+    def user_agent(self) -> bytes:
+        """The first User-Agent, `-` where there is none."""
+        if self.fields is None:
+            found = USER_AGENT.search(self._lines.lower())
+            return self._lines[found.start(1) : found.end(1)] if found else b"-"
+        return next(iter(self.header(b"user-agent")), b"-")
+
+    @property
+    def classification(self) -> str:
+        """As the access log spells it; `-` for what complies."""
+        return self.tier.name.capitalize() if self.tier else "-"
 
     def body(self) -> Body | None:
         """A reader for the body that follows; None where there is none."""
@@ -117,7 +130,8 @@ def too_large(data: bytes) -> int:
 
 def parse(raw: bytes) -> Head:
     """The head in `raw`, which ends with its empty line and holds no earlier one."""
-    return _plain(raw) or thorough(raw)
+    head = plain(raw)
+    return head if head is not None and head.size == len(raw) else thorough(raw)
 
 
 # ---- plain heads
@@ -126,34 +140,37 @@ PLAIN = re.compile(
     rb"([A-Z]++) (/[\x21-\x7e]*+) HTTP/1\.1\r\n"
     rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n"
 )
-NAME = re.compile(rb"\n([^:\r]++):")
+# Names (in lower case) that need care, and whatever resembles the two that say where a body ends.
+CARE = re.compile(
+    rb"\n(?:keep-alive:|proxy-connection:|te:|trailer:|upgrade:|expect:|x-forwarded-(?:for|proto|port):|x-amzn-trace-id:"
+    rb"|[^0-9a-z:\r]*+(?:transfer[^:][^0-9a-z:]*+encoding|content[^:][^0-9a-z:]*+length))"
+)
 ONE_HOST = re.compile(rb"\nhost:[ \t]*+([a-z0-9._:\-]++)[ \t]*+\r\n")
+USER_AGENT = re.compile(rb"\nuser-agent:[ \t]*+([^\r]*[^\r \t])")
 KEEP_ALIVE = b"\r\nconnection: keep-alive\r\n"
-NOT_PLAIN = (OURS - {b"connection"}) | {b"expect"}
 LARGEST_PLAIN = 8 * 1024
 
 
-def _plain(raw: bytes) -> Head | None:
-    """A head without a body and without anything that needs care; None where that is not certain."""
-    found = PLAIN.fullmatch(raw) if len(raw) <= LARGEST_PLAIN else None
-    if found is None:
+def plain(data: bytes) -> Head | None:
+    """The head at the beginning of `data`, where it has no body and nothing that needs care; `size` says where it ends."""
+    found = PLAIN.match(data)
+    if found is None or (size := found.end()) > LARGEST_PLAIN:
         return None
+    raw = data if size == len(data) else data[:size]
     lower = raw.lower()
-    names = NAME.findall(lower)
-    if names.count(b"host") != 1 or not NOT_PLAIN.isdisjoint(names) or b"transfer" in lower or b"length" in lower:
+    if CARE.search(lower) is not None or lower.count(b"\nhost:") != 1 or (host := ONE_HOST.search(lower)) is None:
+        return None
+    method, uri = found.groups()
+    if method in (b"TRACE", b"CONNECT"):
         return None
     head = Head()
-    head.method, head.uri = found.groups()
-    head.path, _, head.query = head.uri.partition(b"?")
-    if head.method in (b"TRACE", b"CONNECT") or (host := ONE_HOST.search(lower)) is None:
-        return None
+    head.method, head.uri, head.size = method, uri, size
+    head.path, _, head.query = uri.partition(b"?")
     head.host = raw[host.start(1) : host.end(1)]
-    head.size = len(raw)
-    if b"connection" in names:
-        at = lower.find(KEEP_ALIVE)
-        if at < 0 or names.count(b"connection") > 1:
+    if (at := lower.find(b"\nconnection:")) >= 0:
+        if not lower.startswith(KEEP_ALIVE, at - 1) or lower.find(b"\nconnection:", at + 1) >= 0:
             return None
-        raw = raw[: at + 2] + raw[at + len(KEEP_ALIVE) :]
+        raw = raw[: at + 1] + raw[at + len(KEEP_ALIVE) - 1 :]
     head._lines = raw[:-2]
     return head
 
@@ -181,10 +198,13 @@ def thorough(raw: bytes) -> Head:
     return head
 
 
+NO_TOKEN = bytes(byte for byte in range(256) if TOKEN.fullmatch(bytes((byte,))) is None)
+
+
 def _request_line(line: bytes, verdict: Verdict) -> tuple[bytes, bytes, bytes]:
     """(method, URI, version); whatever is behind the last space is the version, so that a URI may hold spaces."""
     method, _, rest = line.partition(b" ")
-    cut = rest.rstrip(bytes(byte for byte in range(256) if TOKEN.fullmatch(bytes((byte,))) is None)).rfind(b" ")
+    cut = rest.rstrip(NO_TOKEN).rfind(b" ")
     if cut >= 0:
         uri, version = rest[:cut], rest[cut + 1 :]
     else:

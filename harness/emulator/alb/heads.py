@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.emulator.alb.head import Head, parse, refused
+from harness.emulator.alb.head import Head, parse, plain, refused
 from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.options import Options
 
@@ -19,6 +19,13 @@ class Heads:
         self.options, self.port = options, port
         self.default_port = port == {"http": 80, "https": 443}[scheme]
         self.memo: Memo[Head] = Memo()
+
+    def quick(self, data: bytes) -> Head | None:
+        """The head at the beginning of `data`, where it is plain: no mode refuses one. Otherwise `read` must look for its end."""
+        head = plain(data)
+        if head is not None:
+            head.outgoing = self._shape(head)
+        return head
 
     def read(self, raw: bytes) -> Head:
         """The head in `raw`, which ends with its empty line; `status` and `outgoing` are filled in."""

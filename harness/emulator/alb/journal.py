@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import clock
 from harness.emulator.alb.access_log import KEPT_ROWS, AccessLog
+from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.messages import AccessRow, Datum
 from harness.emulator.alb.metrics import Meter
 
@@ -23,19 +24,20 @@ class Journal:
         self.meter, self.gauges = Meter(), list[Datum]()
         self._folder = folder
         self._logs: dict[str, AccessLog] = {}
-        self._rows: list[AccessRow] = []
+        self._ended: list[Exchange] = []
         self._due = False
-        self._news: deque[AccessRow] = deque(maxlen=MOST_NEWS)
+        self._news: deque[Exchange] = deque(maxlen=MOST_NEWS)
 
     def configure(self, load_balancer: str, *, own_format: bool) -> None:
         self.settle()
         if self._folder is not None:
             self._log_of(self._folder, load_balancer).own_format = own_format
 
-    def add(self, row: AccessRow) -> None:
-        """Exactly once for each finished request."""
-        self._rows.append(row)
-        self._wake()
+    def add(self, exchange: Exchange) -> None:
+        """Exactly once for each request that has ended. What is made of it can wait: here it would cost the next one's latency."""
+        self._ended.append(exchange)
+        if not self._due:
+            self._wake()
 
     def _wake(self) -> None:
         if not self._due:
@@ -57,23 +59,24 @@ class Journal:
 
     def settle(self) -> None:
         """Count and log what has ended since."""
-        rows, self._rows = self._rows, []
-        if not rows:
+        ended, self._ended = self._ended, []
+        if not ended:
             return
-        self.meter.add(rows, clock.now())
-        self._news.extend(rows)
+        self.meter.add(ended, clock.now())
+        self._news.extend(ended)
         if self._folder is None:
             return
-        by_balancer: defaultdict[str, list[AccessRow]] = defaultdict(list)
-        for row in rows:
-            by_balancer[row.load_balancer].append(row)
+        by_balancer: defaultdict[str, list[Exchange]] = defaultdict(list)
+        for exchange in ended:
+            by_balancer[exchange.client.listener.load_balancer].append(exchange)
         for load_balancer, some in by_balancer.items():
             self._log_of(self._folder, load_balancer).write(some)
 
     def news(self, targets: Callable[[str], int]) -> tuple[list[AccessRow], list[Datum]]:
         """The latest rows, and all metrics since the last time."""
         self.settle()
-        rows, data = list(self._news), [*self.meter.drain(targets), *self.gauges]
+        rows = [exchange.row() for exchange in self._news]
+        data = [*self.meter.drain(targets), *self.gauges]
         self._news.clear()
         self.gauges.clear()
         return rows, data

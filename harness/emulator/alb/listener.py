@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.emulator.alb.client import Client
+from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.memo import Memo
-from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.options import Options
 from harness.emulator.alb.reply import Reply
 from harness.emulator.alb.rules import Asked, Rule, compile_rules
@@ -28,14 +28,14 @@ class ListenerUnsupported(ValueError):
 class Listener:
     """`port` is the declared port, `bound` the one it really listens on; `accepted` counts connections, ever."""
 
-    def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[AccessRow], None]) -> None:
+    def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[Exchange], None]) -> None:
         self.arn, self.load_balancer, self.port, self.bound = arn, load_balancer, port, 0
         self.rules: tuple[Rule, ...] = ()
         self.options = Options()
         self.replies: Memo[Reply] = Memo()
         self.clients: set[Client] = set()
         self.accepted = 0
-        self._record = record
+        self._record = self.record = record
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._tls: Tls | None = None
@@ -58,12 +58,17 @@ class Listener:
         self.rules = compiled
 
     def route(self, asked: Asked) -> Rule | None:
-        return next((rule for rule in self.rules if rule.matches(asked)), None)
+        for rule in self.rules:
+            if not rule.conditions or rule.matches(asked):
+                return rule
+        return None
 
-    def record(self, row: AccessRow, connection: asyncio.BaseTransport) -> None:
-        """Log a finished request, with what TLS knows of its connection."""
-        secured = connection.get_extra_info("ssl_object") if self._front is not None else None
-        self._record(self._front.noted(row, secured) if self._front is not None and secured else row)
+    def _record_secured(self, exchange: Exchange) -> None:
+        """Log a request that has ended, with what TLS knows of its connection."""
+        secured = exchange.client.transport.get_extra_info("ssl_object")
+        if secured and self._front is not None:
+            exchange.secured = self._front.noted(secured)
+        self._record(exchange)
 
     def bind(self) -> None:
         """127.0.0.1 and the declared port, where it is free and allowed, else the next free one of a fixed range."""
@@ -99,6 +104,7 @@ class Listener:
         if (tls is None) != (self._tls is None):
             self._let_go_of_clients()
         self._tls, self._front = tls, front
+        self.record = self._record if front is None else self._record_secured
         self._name_scheme()
         if old is not None:
             old.close()

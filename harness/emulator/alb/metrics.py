@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from harness.emulator.alb.messages import AccessRow, Datum
+from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.messages import Datum
 
 RESOLUTION = 0.1  # seconds that share a datum
-PRECISION = 4  # digits of a response time that are kept: a tenth of a millisecond
+TICKS = 10_000  # response times are kept to a tenth of a millisecond
 CONNECT_ERRORS = ("ConnectionRefused", "ConnectTimeout")
 ACTIONS = {"Redirect": "HTTP_Redirect_Count", "FixedResponse": "HTTP_Fixed_Response_Count"}
 Place = tuple[str, str, float]  # load balancer, target group or "", time
@@ -23,17 +24,27 @@ class Meter:
 
     def __init__(self) -> None:
         self._outcomes: Counter[tuple[Place, Outcome]] = Counter()
-        self._times: defaultdict[Place, Counter[float]] = defaultdict(Counter)
+        self._times: defaultdict[Place, Counter[int]] = defaultdict(Counter)
         self._extra: Counter[tuple[str, Place]] = Counter()
 
-    def add(self, rows: Iterable[AccessRow], now: float) -> None:
+    def add(self, finished: Iterable[Exchange], now: float) -> None:
+        """Count requests that have ended. Most are alike, so they are first counted by what they share, in C."""
+        ended = list(finished)
         at = round(now // RESOLUTION * RESOLUTION, 1)
-        for row in rows:
-            place = (row.load_balancer, row.target_group, at)
-            outcome = (row.target != "-", row.target_status, row.elb_status, row.actions, row.error_reason)
-            self._outcomes[place, outcome] += 1
-            if row.target_time >= 0:
-                self._times[place][round(row.target_time, PRECISION)] += 1
+        alike = Counter(
+            [(one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason) for one in ended]
+        )
+        for (listener, member, target_status, status, rule, reason), number in alike.items():
+            place = (listener.load_balancer, member.group.arn if member else "", at)
+            action = type(rule.action).__name__ if rule else "-"
+            self._outcomes[place, (member is not None, target_status, status, action, reason)] += number
+        times: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for one in ended:
+            if one.first_byte and one.member:
+                where = (one.client.listener.load_balancer, one.member.group.arn)
+                times[where].append(int((one.first_byte - one.sent_at) * TICKS))
+        for (balancer, group), values in times.items():
+            self._times[balancer, group, at].update(values)
 
     def count(self, name: str, load_balancer: str, number: int, now: float) -> None:
         """Something of a load balancer that is no request."""
@@ -82,15 +93,21 @@ def _counted(place: Place, outcome: Outcome) -> Iterator[tuple[str, Place]]:
             yield name, place
 
 
-def _response_times(times: dict[Place, Counter[float]]) -> Iterator[Datum]:
+def _response_times(times: dict[Place, Counter[int]]) -> Iterator[Datum]:
     """By target group, and of all of them together."""
-    together: defaultdict[Place, Counter[float]] = defaultdict(Counter)
+    together: defaultdict[Place, Counter[int]] = defaultdict(Counter)
     for (balancer, group, at), values in times.items():
         together[balancer, "", at].update(values)
         if group:
             together[balancer, group, at].update(values)
     for place, values in together.items():
-        yield Datum("TargetResponseTime", *place, "Seconds", list(values), [float(one) for one in values.values()])
+        yield Datum(
+            "TargetResponseTime",
+            *place,
+            "Seconds",
+            [ticks / TICKS for ticks in values],
+            [float(one) for one in values.values()],
+        )
 
 
 def gauge(name: str, load_balancer: str, target_group: str, number: int, now: float) -> Datum:

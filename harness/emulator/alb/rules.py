@@ -112,7 +112,7 @@ class Redirect:
 Action = Forward | FixedResponse | Redirect
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # metrics count by rule: the very object, not all that is in it
 class Rule:
     priority: str
     conditions: tuple[Condition, ...]

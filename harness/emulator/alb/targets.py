@@ -48,6 +48,7 @@ class Member:
         self.checking: asyncio.Task[None] | None = None
         self.passed = self.failed = 0
         self.warm_at, self.founder = 0.0, False
+        self.logged = ""  # what a line of the access log says of it: filled in by the log
         self.token = token_of("target", group.arn, self.name)
 
     @property

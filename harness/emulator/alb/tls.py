@@ -12,10 +12,8 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
-
-from harness.emulator.alb.messages import AccessRow
 
 ALPN = ["http/1.1"]
 
@@ -77,6 +75,18 @@ VERSIONS = {
 }
 
 
+class Secured(NamedTuple):
+    """TLS of one connection, as the access log tells it."""
+
+    cipher: str
+    protocol: str
+    domain_name: str
+    cert_arn: str
+
+
+NOT_SECURED = Secured("-", "-", "-", "-")
+
+
 class CertificateUnusable(ValueError):
     """OpenSSL does not take a certificate or its key; the message names the certificate."""
 
@@ -107,12 +117,12 @@ class Front:
             self._sni[connection] = name
             connection.context = context
 
-    def noted(self, row: AccessRow, connection: ssl.SSLObject) -> AccessRow:
-        """The row with what the access log tells of its connection (C.8)."""
+    def noted(self, connection: ssl.SSLObject) -> Secured:
+        """What the access log tells of a connection (C.8)."""
         cipher = connection.cipher()
-        return row._replace(
-            ssl_cipher=cipher[0] if cipher else "-",
-            ssl_protocol=connection.version() or "-",
+        return Secured(
+            cipher=cipher[0] if cipher else "-",
+            protocol=connection.version() or "-",
             domain_name=self._sni.get(connection, "-"),
             cert_arn=self._arns.get(connection.context, "-"),
         )

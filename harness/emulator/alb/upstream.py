@@ -11,7 +11,7 @@ from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.framing import BadFraming, Body, Chunks, Length, UntilClose
 from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.reply import LARGEST, BadAnswer, Reply, parse
-from harness.emulator.alb.targets import MOST_IDLE, Member
+from harness.emulator.alb.targets import DRAINING, MOST_IDLE, Member
 
 if TYPE_CHECKING:
     from harness.emulator.alb.client import Client
@@ -88,7 +88,7 @@ class Upstream(asyncio.Protocol):
         head = exchange.outgoing(client)
         if exchange.pending:
             head += b"".join(exchange.pending)
-            exchange.pending, exchange.pending_size = [], 0
+            exchange.pending, exchange.pending_size = None, 0
         exchange.sent_at = clock.now()
         self.transport.write(head)
         if client.full:
@@ -100,7 +100,7 @@ class Upstream(asyncio.Protocol):
         """Keep the connection for another request, unless the target leaves or what was sent to it is still on its way."""
         member = self.member
         member.busy.discard(self)
-        if self.full or member.state == "draining" or len(member.idle) >= MOST_IDLE:
+        if self.full or member.health is DRAINING or len(member.idle) >= MOST_IDLE:
             self.transport.close()
             return
         if self.held:
@@ -147,12 +147,22 @@ class Upstream(asyncio.Protocol):
             client.active = clock.now()
             exchange.sent += len(data)
             client.transport.write(data)
-        else:
+        elif self.buffer or not self._again(client, exchange, data):
             try:
                 self._head(client, exchange, data)
             except BadAnswer:
                 self.drop()
                 client.fail(exchange, 502, "BadAnswer")
+
+    def _again(self, client: Client, exchange: Exchange, data: bytes) -> bool:
+        """The fast path: a whole answer in one piece, with a head that was parsed before. False: nothing was done."""
+        end = data.find(b"\r\n\r\n") + 4
+        reply = client.listener.replies.known.get(data[:end])
+        if reply is None or len(data) - end != reply.length or not exchange.complete or exchange.method == b"HEAD":
+            return False
+        exchange.status, exchange.first_byte = reply.status, clock.now()
+        self._whole(client, exchange, reply, data[end:])
+        return True
 
     def _head(self, client: Client, exchange: Exchange, data: bytes) -> None:
         """Heads until the final one."""
@@ -191,7 +201,10 @@ class Upstream(asyncio.Protocol):
 
     def _whole(self, client: Client, exchange: Exchange, reply: Reply, body: bytes) -> None:
         """All of the answer is here: one write, and the connection is free again."""
-        out = b"%b%b%b%b" % (reply.lines, exchange.added(reply.lines), STAYS if exchange.keep_alive else CLOSES, body)
+        lines = reply.lines
+        if exchange.sticky is not None or exchange.add_headers:
+            lines += exchange.added(lines)
+        out = b"%b%b%b" % (lines, STAYS if exchange.keep_alive else CLOSES, body)
         exchange.answered = True
         exchange.sent = len(out)
         client.transport.write(out)
@@ -199,7 +212,7 @@ class Upstream(asyncio.Protocol):
         if exchange.reuse:
             self.park()
         else:
-            self.member.busy.discard(self)
+            self._let_go()
             self.transport.close()
         client.finish(exchange, reply.status)
 
