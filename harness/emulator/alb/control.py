@@ -95,7 +95,7 @@ class Control:
         try:
             await listener.serve(Tls.from_json(tls))
             listener.configure(attributes, rules, self.group)
-        except (RuleUnsupported, CertificateUnusable):
+        except (RuleUnsupported, ListenerUnsupported, CertificateUnusable):
             if listener is not old:
                 listener.close()
             raise

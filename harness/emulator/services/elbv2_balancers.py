@@ -122,6 +122,11 @@ class Balancers(Base):
         self.cloud.changed.ring()
         return {}
 
+    def describe_capacity_reservation(self, caller: Caller, request: Request) -> Answer:
+        """Nobody has reserved any; Terraform asks at every read of a load balancer."""
+        self.states[caller].load_balancer(request["LoadBalancerArn"])
+        return {"DecreaseRequestsRemaining": 2, "CapacityReservationState": []}
+
     def describe_load_balancer_attributes(self, caller: Caller, request: Request) -> Answer:
         return {"Attributes": pairs_of(self.states[caller].load_balancer(request["LoadBalancerArn"]).attributes)}
 

@@ -33,7 +33,11 @@ class TargetGroups(Base):
             )
         if request.get("TargetType") == "lambda":
             raise AwsError("NotImplemented", "elbv2: target groups of type lambda are not emulated by rehearse", 501)
-        settings = {**DEFAULTS, **{key: value for key, value in request.items() if key not in ("Name", "Tags")}}
+        given = {key: value for key, value in request.items() if key not in ("Name", "Tags")}
+        settings = {
+            **DEFAULTS,
+            **{key: value for key, value in given.items() if value != ""},
+        }  # as Terraform leaves out
         check_settings(settings)
         old = next((one for one in state.target_groups.values() if one.name == name), None)
         if old is not None:
