@@ -70,22 +70,19 @@ async def throughput(contestants: list[Contestant], rounds: int, seconds: float)
         for _ in range(rounds):
             for one in contestants:
                 results[one.name].append(await wrk(one, connections, seconds, script))
-        print(f"\n{title}\n\n| | requests/s | x HAProxy | p50 ms | p99 ms | p99 x HAProxy | CPU µs/request | errors |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        print(
+            f"\n{title}\n\n| | requests/s | x HAProxy | p50 ms | p99 ms | p99 x HAProxy | CPU µs/request | CPU, HAProxy / it | errors |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         for name, runs in results.items():
             yard = results["HAProxy"]
             ratio = statistics.median(run.rate / other.rate for run, other in zip(runs, yard, strict=True))
             tail = statistics.median(run.p99 / other.p99 for run, other in zip(runs, yard, strict=True))
             middle = [statistics.median(getattr(run, key) for run in runs) for key in ("rate", "p50", "p99", "cpu")]
+            thrift = statistics.median(other.cpu / run.cpu for run, other in zip(runs, yard, strict=True))
             errors = sum(run.errors for run in runs)
-            cells = [
-                f"{middle[0]:.0f}",
-                f"{ratio:.2f}",
-                f"{middle[1]:.2f}",
-                f"{middle[2]:.2f}",
-                f"{tail:.2f}",
-                f"{middle[3]:.1f}",
-            ]
+            cells = [f"{middle[0]:.0f}", f"{ratio:.2f}", f"{middle[1]:.2f}", f"{middle[2]:.2f}", f"{tail:.2f}"]
+            cells += [f"{middle[3]:.1f}", f"{thrift:.2f}"]
             print(f"| {name} | {' | '.join(cells)} | {errors} |")
         sys.stdout.flush()
 

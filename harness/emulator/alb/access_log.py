@@ -106,10 +106,12 @@ def _logged_member(member: Member) -> str:
 
 
 def _logged_head(head: Head) -> str:
-    text = b"\n".join((head.method, head.host or b"-", head.uri, head.user_agent())).decode("latin-1")
-    if UNQUOTED.fullmatch(text) is None:
-        text = "\n".join(quoted(value)[1:-1] for value in text.split("\n"))
-    method, host, url, agent = text.split("\n")
+    values = (head.method, head.host or b"-", head.uri, head.user_agent())
+    text = b" ".join(values).decode("latin-1")
+    if head.status or not (text.isascii() and text.isprintable()) or '"' in text or "\\" in text:
+        method, host, url, agent = (quoted(value.decode("latin-1"))[1:-1] for value in values)
+    else:  # what was not refused has no spaces but in the last
+        method, host, url, agent = text.split(" ", 3)
     head.logged = (
         f'"method": "{method}", "host": "{host}", "url": "{url}", "protocol": "{"HTTP/1.1" if head.v11 else "HTTP/1.0"}", '
         f'"user_agent": "{agent}", "classification": "{head.classification}"'

@@ -54,6 +54,7 @@ class Control:
             self._journal.close()
 
     async def _obey(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._journal.watched = order["watched"]
         try:
             result = await ORDERS[order["order"]](self, **order["with"])
         except (RuleUnsupported, ListenerUnsupported, CertificateUnusable) as error:

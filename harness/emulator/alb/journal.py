@@ -26,6 +26,7 @@ class Journal:
         self._logs: dict[str, AccessLog] = {}
         self._ended: list[Exchange] = []
         self._due = False
+        self.watched = False  # whether anybody at the emulator wants rows
         self._news: deque[Exchange] = deque(maxlen=MOST_NEWS)
 
     def configure(self, load_balancer: str, *, own_format: bool) -> None:
@@ -63,7 +64,8 @@ class Journal:
         if not ended:
             return
         self.meter.add(ended, clock.now())
-        self._news.extend(ended)
+        if self.watched:
+            self._news.extend(ended)
         if self._folder is None:
             return
         by_balancer: defaultdict[str, list[Exchange]] = defaultdict(list)

@@ -129,7 +129,12 @@ class Plane:
             raise TargetUnavailable("the load balancer's process is not running")
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
-        self._writer.write(json.dumps({"id": number, "order": order, "with": arguments}).encode() + b"\n")
+        self._writer.write(
+            json.dumps(
+                {"id": number, "order": order, "with": arguments, "watched": self.on_access is not None}
+            ).encode()
+            + b"\n"
+        )
         return await self._waiting[number]
 
     # ---- news
