@@ -114,14 +114,17 @@ async def haproxy(folder: Path, target: int, *, log: bool = True) -> AsyncIterat
         f"global\n nbthread 1\n maxconn 9000\n {'log stdout format raw local0' if log else ''}\n"
         f"defaults\n mode http\n {'log global' if log else ''}\n {'option httplog' if log else ''}\n option forwardfor\n"
         " timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
-        f"frontend f\n bind 127.0.0.1:{port} backlog 4096\n default_backend b\nbackend b\n http-reuse always\n server s 127.0.0.1:{target}\n"
+        f"frontend f\n bind 127.0.0.1:{port} backlog 4096\n default_backend b\n"
+        f"backend b\n http-reuse always\n server s 127.0.0.1:{target}\n"
     )
     async with program(PROXY_CORE, "haproxy", "-db", "-f", str(path), port=port) as pid:
         yield Contestant("HAProxy" if log else "HAProxy, no log", port, pid)
 
 
 @asynccontextmanager
-async def rehearse(folder: Path, target: int, *, groups: tuple[str, ...] = ("group",), listener: int = 80) -> AsyncIterator[Contestant]:
+async def rehearse(
+    folder: Path, target: int, *, groups: tuple[str, ...] = ("group",), listener: int = 80
+) -> AsyncIterator[Contestant]:
     """Ours, with its log of every request and its metrics; the samples are taken apart in this process, as in the emulator."""
     plane = Plane(folder / "logs")
     await plane.start()

@@ -11,17 +11,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import re
 import statistics
 import sys
 import tempfile
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import uvloop
-from contestants import LOAD_CORE, Contestant, backend, haproxy, missing, nginx, rehearse
+from contestants import LOAD_CORE, Contestant, backend, haproxy, missing, nginx, rehearse, send
 
 HERE = Path(__file__).parent
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -45,7 +48,9 @@ async def wrk(one: Contestant, connections: int, seconds: float, script: str = "
     )
     text = (await process.communicate())[0].decode()
     spent = one.cpu() - before
-    percentile = {kind: float(value) * UNITS[unit] for kind, value, unit in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)", text)}
+    percentile = {
+        kind: float(value) * UNITS[unit] for kind, value, unit in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)", text)
+    }
     count = int(re.search(r"(\d+) requests in", text)[1])  # type: ignore[index]
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])  # type: ignore[index]
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
@@ -73,32 +78,124 @@ async def throughput(contestants: list[Contestant], rounds: int, seconds: float)
             tail = statistics.median(run.p99 / other.p99 for run, other in zip(runs, yard, strict=True))
             middle = [statistics.median(getattr(run, key) for run in runs) for key in ("rate", "p50", "p99", "cpu")]
             errors = sum(run.errors for run in runs)
-            print(f"| {name} | {middle[0]:.0f} | {ratio:.2f} | {middle[1]:.2f} | {middle[2]:.2f} | {tail:.2f} | {middle[3]:.1f} | {errors} |")
+            cells = [
+                f"{middle[0]:.0f}",
+                f"{ratio:.2f}",
+                f"{middle[1]:.2f}",
+                f"{middle[2]:.2f}",
+                f"{tail:.2f}",
+                f"{middle[3]:.1f}",
+            ]
+            print(f"| {name} | {' | '.join(cells)} | {errors} |")
         sys.stdout.flush()
+
+
+async def latency(folder: Path, target: int, seconds: float) -> None:
+    """1,000 requests/s whatever comes back, timed from when they were due; the API side idle, and then as busy as it can be."""
+    print(
+        "\n1,000 requests/s open loop, ms from the scheduled time\n\n| | p50 | p99 | p99.9 |\n| --- | --- | --- | --- |"
+    )
+    async with rehearse(folder, target) as one, haproxy(folder, target) as other:
+        for title, port, busy in (
+            ("straight to the backend", target, False),
+            ("through HAProxy", other.port, False),
+            ("through us", one.port, False),
+            ("through us, the API side computing", one.port, True),
+            ("through HAProxy, beside the same computing", other.port, True),
+        ):
+            command = [sys.executable, str(HERE / "open_loop.py"), str(port), str(seconds)]
+            process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            answer = asyncio.ensure_future(process.communicate())
+            while busy and not answer.done():  # what holds a Python process: importing moto, a Terraform apply
+                sum(range(200_000))
+                await asyncio.sleep(0)
+            p50, p99, p999 = (await answer)[0].decode().split()
+            print(f"| {title} | {p50} | {p99} | {p999} |", flush=True)
+
+
+async def memory(contestants: list[Contestant]) -> None:
+    print("\n5,000 idle connections\n\n| | MB before | MB with them |\n| --- | --- | --- |")
+    for one in contestants:
+        before = one.resident()
+        idle = [(await asyncio.open_connection("127.0.0.1", one.port))[1] for _ in range(5000)]
+        await asyncio.sleep(1)
+        print(f"| {one.name} | {before:.0f} | {one.resident():.0f} |", flush=True)
+        for writer in idle:
+            writer.close()
+        await asyncio.sleep(1)
+
+
+async def flips(folder: Path, target: int, count: int) -> None:
+    """All traffic to the other group, under load: when is the last request sent to the old one, counted from the acknowledgement?
+
+    The access log tells when each request was sent on: a backend could only tell when it came to look at its socket.
+    """
+    async with rehearse(folder / "flips", target, groups=("blue", "green")) as one:
+        assert one.plane is not None
+        command = [sys.executable, str(HERE / "open_loop.py"), str(one.port), str(count * 0.012 + 1), "300"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        await asyncio.sleep(0.5)
+        calm: list[
+            tuple[str, float, float]
+        ] = []  # the old group must get nothing from the acknowledgement until the next flip
+        for turn in range(count):
+            old, new = (("blue", "green"), ("green", "blue"))[turn % 2]
+            await send(one.plane, new)
+            acknowledged = time.time()
+            await asyncio.sleep(0.01)
+            calm.append((old, acknowledged, time.time()))
+        await process.communicate()
+    log = rows(folder / "flips" / "logs")
+    late = [
+        (arrived > begin, sent - begin)
+        for group, arrived, sent in log
+        for old, begin, end in calm
+        if group == old and begin < sent < end
+    ]
+    print(f"\n{count} flips at 300 requests/s: {'SOME' if process.returncode else 'no'} request failed of {len(log)}.")
+    print(f"Requests that came after the acknowledgement and went to the old group: {sum(new for new, _ in late)}.")
+    print(f"Requests chosen before it and sent after it, since their connection was being made: {len(late)}, ", end="")
+    print(f"at most {1e6 * max((after for _, after in late), default=0.0):.0f} µs after it.", flush=True)
+
+
+def rows(logs: Path) -> list[tuple[str, float, float]]:
+    """(target group, when the request came, when it was sent on) of all requests in a log."""
+    found = []
+    for path in sorted(logs.glob("*.jsonl")):
+        for row in map(json.loads, path.read_text().splitlines()):
+            arrived = datetime.fromisoformat(row["time"]).timestamp()
+            found.append((row["target_group"], arrived, arrived + row["request_time"]))
+    return found
 
 
 async def main(arguments: argparse.Namespace) -> None:
     os.sched_setaffinity(0, {LOAD_CORE})
+    wanted = arguments.only.split(",")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         target = await stack.enter_async_context(backend(folder))
-        contestants = [
-            await stack.enter_async_context(haproxy(folder, target)),
-            await stack.enter_async_context(rehearse(folder, target)),
-        ]
-        if not arguments.quick:
-            contestants += [
+        if {"throughput", "memory"} & set(wanted):
+            contestants = [
+                await stack.enter_async_context(haproxy(folder, target)),
                 await stack.enter_async_context(haproxy(folder, target, log=False)),
                 await stack.enter_async_context(nginx(folder, target)),
+                await stack.enter_async_context(rehearse(folder, target)),
             ]
-        await throughput(contestants, arguments.rounds, arguments.seconds)
+            if "throughput" in wanted:
+                await throughput(contestants, arguments.rounds, arguments.seconds)
+            if "memory" in wanted:
+                await memory(contestants)
+        if "latency" in wanted:
+            await latency(folder, target, arguments.seconds * 3)
+        if "flips" in wanted:
+            await flips(folder, target, 1000)
 
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=3)
-    options.add_argument("--quick", action="store_true", help="HAProxy and ours only")
+    options.add_argument("--only", default="throughput,latency,memory,flips")
     if absent := missing():
         sys.exit(f"not installed: {', '.join(absent)}")
     with contextlib.suppress(KeyboardInterrupt):

@@ -27,6 +27,7 @@ MOST_AT_ONCE = 500  # rows written in one step: a longer one would cost the late
 LARGEST_LOG = 16 * 1024 * 1024  # bytes of ALB's own format, before it starts anew
 LONGEST_AGENT = 8 * 1024
 ACTIONS = {"Forward": "forward", "Redirect": "redirect", "FixedResponse": "fixed-response"}
+UNQUOTED = re.compile(r"[\n !#-\[\]-~]*+")  # what JSON takes as it is
 UNPRINTABLE = re.compile(r'["\\]|[^\x20-\x7e]')
 
 
@@ -105,18 +106,15 @@ def _logged_member(member: Member) -> str:
 
 
 def _logged_head(head: Head) -> str:
-    values = [value.decode("latin-1") for value in (head.method, head.host or b"-", head.uri, head.user_agent())]
-    if any(PLAIN.fullmatch(value) is None for value in values):
-        values = [quoted(value)[1:-1] for value in values]
-    method, host, url, agent = values
+    text = b"\n".join((head.method, head.host or b"-", head.uri, head.user_agent())).decode("latin-1")
+    if UNQUOTED.fullmatch(text) is None:
+        text = "\n".join(quoted(value)[1:-1] for value in text.split("\n"))
+    method, host, url, agent = text.split("\n")
     head.logged = (
         f'"method": "{method}", "host": "{host}", "url": "{url}", "protocol": "{"HTTP/1.1" if head.v11 else "HTTP/1.0"}", '
         f'"user_agent": "{agent}", "classification": "{head.classification}"'
     )
     return head.logged
-
-
-PLAIN = re.compile(r"[ !#-\[\]-~]*+")
 
 
 def _trace(exchange: Exchange) -> str:
