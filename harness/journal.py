@@ -40,6 +40,7 @@ class RunStarted(_Event):
     compression: float
     versions: dict[str, str]
     commit: str | None
+    by: str | None = None
 
 
 class PhaseEntered(_Event):

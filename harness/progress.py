@@ -12,8 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-MARKS = {"met": "✔", "unmet": "✘", "inconclusive": "?", "unsupported": "-"}
-STYLES = {"met": "green", "unmet": "red", "inconclusive": "yellow", "unsupported": "dim"}
+from harness import look
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +124,15 @@ def print_endings(endings: Sequence[Ending], out: str, stream: TextIO | None = N
     console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
     width = max((len(ending.scenario) for ending in endings), default=0)
     for ending in endings:
-        console.print(Text(ending_line(ending, width), STYLES.get(ending.verdict, "red")))
+        console.print(Text(ending_line(ending, width), look.verdict(ending.verdict).style))
     console.print(verdict_line(endings, out), markup=False)
 
 
 def ending_line(ending: Ending, width: int) -> str:
     users = f"{ending.requests} requests, {ending.failed} failed, longest gap {ending.gap:.2f} s"
-    line = f"{MARKS.get(ending.verdict, '!')} {ending.scenario:<{width}}  {ending.verdict}: {ending.outcome}, {users}"
+    line = (
+        f"{look.verdict(ending.verdict).symbol} {ending.scenario:<{width}}  {ending.verdict}: {ending.outcome}, {users}"
+    )
     return f"{line}, {ending.seconds:.0f} s" + (f" - {ending.why}" if ending.why else "")
 
 

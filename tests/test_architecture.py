@@ -11,18 +11,19 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "errors": set(),
+    "look": set(),
     "images": {"clock", "errors"},
     "scenario": {"clock", "errors"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
     "journal": {"clock", "errors", "scenario"},
     "expectations": {"clock", "errors", "journal", "scenario", "compression"},
-    "report": {"clock", "errors", "journal", "scenario", "compression", "expectations"},
+    "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look"},
     "probe": {"clock", "errors", "journal"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
     "targets": {"clock", "errors", "driver", "images", "scenario"},
-    "progress": {"clock", "errors", "journal"},
+    "progress": {"clock", "errors", "journal", "look"},
     "emulator": {"clock", "errors", "images"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor"}  # they put the parts together

@@ -59,6 +59,14 @@ class Settings:
     hook_error_fails: bool = setting(
         False, "A.7: a hook function that raises fails its event at once; AWS only speaks of the callback."
     )
+    registry_port: int = setting(
+        0, "E: the port of 127.0.0.1 where Docker finds the registry of the region used first; 0 is a free one."
+    )
+    ecr_lifecycle_seconds: float = setting(
+        60.0,
+        "E: how often lifecycle policies of repositories are evaluated, besides with every push; AWS says only that it "
+        "is done within 24 hours.",
+    )
     rollback_before_install_failure: bool = setting(
         True, "A.9: a failed BeforeInstall still creates a rollback deployment when the group asks for one."
     )

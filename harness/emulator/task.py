@@ -65,7 +65,7 @@ class TaskLife:
         task = self._task
         task.pull_started_at = self._cloud.clock.now()
         for container in task.containers:
-            await self._unless_stopped(self._cloud.runtime.pull(container.definition.image))
+            await self._unless_stopped(self._cloud.runtime.pull(container.definition.image, task.launch_type))
         task.pull_stopped_at = self._cloud.clock.now()
 
     async def _start(self, watchers: asyncio.TaskGroup) -> None:
@@ -197,6 +197,7 @@ class TaskLife:
             command=tuple(override.get("command", definition.command)),
             ports=definition.ports,
             stop_timeout=definition.stop_timeout,
+            launch_type=task.launch_type,
             memory_mib=override.get("memory", definition.memory_mib),
             labels={
                 **definition.labels,

@@ -23,18 +23,20 @@ from harness.emulator.runtime.process import ProcessRuntime
 from harness.emulator.server import Server
 from harness.emulator.services.cloudwatch import CloudWatch
 from harness.emulator.services.codedeploy import CodeDeploy
+from harness.emulator.services.ecr import Ecr
 from harness.emulator.services.ecs import Ecs
 from harness.emulator.services.elbv2 import Elbv2
 from harness.emulator.services.lambda_ import Lambda
 from harness.errors import TargetUnavailable, UsageError
 
 log = logging.getLogger("rehearse.emulator")
-SERVICES: dict[str, Any] = {
+SERVICES: dict[str, Any] = {  # the one table of what is emulated; emulated.py documents it
     "ecs": Ecs,
     "elbv2": Elbv2,
     "codedeploy": CodeDeploy,
     "cloudwatch": CloudWatch,
     "lambda": Lambda,
+    "ecr": Ecr,
 }
 TASK_KEYS = ("taskArn", "lastStatus", "group", "taskDefinitionArn", "startedBy")
 
@@ -94,6 +96,9 @@ class Emulator:
         )
         for name, service in SERVICES.items():
             self.cloud.services[name] = service(self.cloud)
+        ecr = self.cloud.services["ecr"]
+        assert isinstance(ecr, Ecr)
+        runtime.registry = ecr
         return self.cloud
 
     async def _serve(self, server: Server) -> None:

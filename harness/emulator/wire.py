@@ -435,8 +435,9 @@ def encode_error(codec: Codec, error: AwsError) -> WireAnswer:
 
 
 def _spellings(codec: Codec, code: str) -> tuple[str, str, int]:
-    """(name in JSON, code in XML, HTTP status) of an error that the model may know under either name."""
-    for shape in codec.model.error_shapes:
+    """(name in JSON, code in XML, HTTP status) of an error; a shape of that very name comes before one with that XML code."""
+    shapes = sorted(codec.model.error_shapes, key=lambda shape: shape.name != code)
+    for shape in shapes:
         meta = shape.metadata.get("error", {})
         query_code = meta.get("code", shape.name)
         if code in (shape.name, query_code):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,7 +42,7 @@ def unknown(name: str, limit: Value, why: str, n: int = 0) -> Result:
     return Result(name, "inconclusive", None, limit, n, why)
 
 
-def worst(results: tuple[Result, ...]) -> Verdict:
+def worst(results: Sequence[Result]) -> Verdict:
     """Of no expectation at all nothing can be said."""
     verdicts = {result.verdict for result in results}
     return next((verdict for verdict in WORST_FIRST if verdict in verdicts), "inconclusive")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+
+from pydantic import ValidationError
 
 from harness.journal import (
     ActionTaken,
     AlarmSeen,
     DeploymentSeen,
     Event,
+    JournalInvalid,
     LifecycleSeen,
     ProbeEnded,
     RequestDone,
@@ -27,10 +29,14 @@ from harness.journal import (
 from harness.scenario import Scenario
 
 ENDED = ("Succeeded", "Failed", "Stopped")
+ANSWERED_AT_LEAST = 95.0  # percent of the planned requests that the probe must have told about
+SILENCE_AT_MOST = 2.0  # seconds, or two of the rate's intervals
 
 
 @dataclass
 class Evidence:
+    """Raises JournalInvalid where there is no RunStarted, or its scenario is not one that this version can read."""
+
     events: Sequence[Event]
     run: RunStarted = field(init=False)
     scenario: Scenario = field(init=False)
@@ -38,9 +44,12 @@ class Evidence:
     def __post_init__(self) -> None:
         started = of(list(self.events), RunStarted)
         if not started:
-            raise ValueError("a journal begins with RunStarted")
+            raise JournalInvalid("there is no RunStarted in the journal: nothing is known of what was run")
         self.run = started[0]
-        self.scenario = Scenario.model_validate(self.run.scenario)
+        try:
+            self.scenario = Scenario.model_validate(self.run.scenario)
+        except ValidationError as error:
+            raise JournalInvalid(f"its scenario cannot be read by this version: {error.errors()[0]['msg']}") from error
 
     # ---- users
 
@@ -123,7 +132,7 @@ class Evidence:
         for change in self.weights:
             if change.green > 0:
                 green_had_some, restored = True, None
-            elif green_had_some and restored is None:
+            elif green_had_some and restored is None and change.blue > 0:
                 restored = change.at
         return restored
 
@@ -143,15 +152,32 @@ class Evidence:
     def unsupported(self) -> str | None:
         return next((one.message for one in of(list(self.events), Trouble) if one.step == "unsupported"), None)
 
+    @property
+    def broke_off(self) -> str:
+        """Why the run did not come to its end, empty where it did."""
+        if self.ended is None:
+            return "the journal breaks off"
+        return "" if self.ended.complete else self.ended.reason or "the run broke off"
+
+    @cached_property
+    def traffic_lacks(self) -> str:
+        """Why the probe's requests do not tell what users met, empty where they cover the deployment from start to end."""
+        ends = [one.completed for one in self.deployments.values() if one.completed is not None]
+        if not self.requests:
+            return "no request was made"
+        if not self.deployments:
+            return "no deployment was seen"
+        allowed = max(SILENCE_AT_MOST, 2 / self.scenario.traffic.rate)
+        if ends and (silent := max(ends) - self.requests[-1].due) > allowed:
+            return f"the last request was sent {silent:.1f} s before the deployment ended"
+        if self.probe is not None and 100 * self.probe.done < ANSWERED_AT_LEAST * self.probe.planned:
+            return f"the probe told of {self.probe.done} of its {self.probe.planned} requests"
+        return ""
+
     @cached_property
     def left(self) -> tuple[str, ...]:
         seen = of(list(self.events), TornDown)
         return seen[-1].left if seen else ()
-
-    def requests_between(self, start: float, end: float) -> list[RequestDone]:
-        """By due time."""
-        due = [one.due for one in self.requests]
-        return self.requests[bisect.bisect_left(due, start) : bisect.bisect_right(due, end)]
 
 
 def is_good(request: RequestDone) -> bool:

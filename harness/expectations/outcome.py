@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.expectations.base import Result, compared, unknown
 from harness.expectations.evidence import ENDED, Evidence
+from harness.journal import LifecycleSeen
+from harness.scenario import LIFECYCLE_EVENTS
 
 CAUSES = {"ALARM_ACTIVE": "alarm", "HOOK_EXECUTION_FAILURE": "hook", "MANUAL_STOP": "request", "TIMEOUT": "timeout"}
 UNHEALTHY_TEXT = "unhealthy"
+NOT_ENDED = "the deployment was not seen to end"
 
 
 def outcome_of(evidence: Evidence) -> str | None:
@@ -48,9 +53,11 @@ def cause_of(evidence: Evidence) -> str | None:
 def judge(evidence: Evidence) -> list[Result]:
     expect = evidence.scenario.expect
     measured = outcome_of(evidence)
-    n = len(evidence.deployments)
+    n, wanted_events = len(evidence.deployments), [str(name) for name in expect.events or ()]
+    wanted_all = [("outcome", expect.outcome), ("failed_at", expect.failed_at), ("cause", expect.cause)]
     if measured is None:
-        return [unknown("outcome", expect.outcome, "the deployment was not seen to end", n)]
+        unseen = [unknown(name, wanted, NOT_ENDED, n) for name, wanted in wanted_all if wanted is not None]
+        return [*unseen, unknown("events", wanted_events, NOT_ENDED, n)] if wanted_events else unseen
     results = [
         compared("outcome", measured, expect.outcome, met=measured == expect.outcome, n=n, detail=_detail(evidence))
     ]
@@ -60,8 +67,8 @@ def judge(evidence: Evidence) -> list[Result]:
     ):
         if wanted is not None:
             results.append(compared(name, found, wanted, met=found == wanted, n=1))
-    if expect.events is not None:
-        results.append(_events(evidence, list(expect.events)))
+    if wanted_events:
+        results.append(_events(evidence, wanted_events))
     return results
 
 
@@ -72,7 +79,14 @@ def _detail(evidence: Evidence) -> str:
 
 def _events(evidence: Evidence, wanted: list[str]) -> Result:
     """The named lifecycle events ran, in this order; others may lie between them."""
-    ran = [event for event in evidence.lifecycle.values() if event.started is not None]
-    order = [event.name for event in sorted(ran, key=lambda event: (event.started or 0.0, event.ended or 0.0))]
+    ran = [one for one in evidence.lifecycle.values() if one.started is not None and one.status != "Skipped"]
+    order = [event.name for event in sorted(ran, key=_when)]
     rest = iter(order)
     return compared("events", order, wanted, met=all(name in rest for name in wanted), n=len(order))
+
+
+def _when(event: LifecycleSeen) -> tuple[float, float, int]:
+    """Events of no duration can have the same times; then CodeDeploy's own order holds."""
+    ended = math.inf if event.ended is None else event.ended
+    place = LIFECYCLE_EVENTS.index(event.name) if event.name in LIFECYCLE_EVENTS else len(LIFECYCLE_EVENTS)
+    return event.started or 0.0, ended, place

@@ -22,14 +22,31 @@ def judge(evidence: Evidence) -> list[Result]:
     for name, limit, measure in _measures(users):
         if limit is None:
             continue
-        if n < users.min_requests:
-            results.append(unknown(name, limit, f"only {n} requests", n))
-        elif name.startswith("max_p") and (late := _late_percent(evidence)) > LATE_PERCENT:
-            results.append(unknown(name, limit, f"the probe itself sent {late:.0f} % of the requests late", n))
-        else:
-            measured = measure(evidence)
-            results.append(compared(f"users.{name}", measured, limit, met=measured <= limit, n=n))
+        if lacking := _lacking(evidence, name, users.min_requests):
+            results.append(unknown(f"users.{name}", limit, lacking, n))
+            continue
+        measured = measure(evidence)
+        never = name == "max_unavailable" and not evidence.good
+        detail = "no request was answered well" if never else ""
+        met = measured <= limit and not never
+        results.append(compared(f"users.{name}", _shown(measured), limit, met=met, n=n, detail=detail))
     return results
+
+
+def _lacking(evidence: Evidence, name: str, at_least: int) -> str:
+    """Why nothing can be concluded about `name`, empty where it can."""
+    if len(evidence.requests) < at_least:
+        return f"only {len(evidence.requests)} requests"
+    if evidence.traffic_lacks:
+        return evidence.traffic_lacks
+    if name.startswith("max_p") and (late := _late_percent(evidence)) > LATE_PERCENT:
+        return f"the probe itself sent {late:.0f} % of the requests late"
+    return ""
+
+
+def _shown(measured: float) -> float:
+    """For readers: one failure among 100 000 is 0.001 %, not 0."""
+    return measured if isinstance(measured, int) else float(f"{measured:.4g}")
 
 
 def _enough(users: UsersExpectation, n: int) -> Result:
@@ -44,7 +61,7 @@ def _measures(users: UsersExpectation) -> Sequence[tuple[str, float | None, Call
         (
             "max_failed_percent",
             users.max_failed_percent,
-            lambda evidence: round(100 * failed(evidence) / len(evidence.requests), 2),
+            lambda evidence: 100 * failed(evidence) / len(evidence.requests),
         ),
         ("max_unavailable", users.max_unavailable, longest_gap),
         ("max_p50", users.max_p50, lambda evidence: percentile(evidence, 50)),
@@ -58,16 +75,15 @@ def failed(evidence: Evidence) -> int:
 
 
 def longest_gap(evidence: Evidence) -> float:
-    """Seconds between two good answers, the ends of the traffic included. Infinite where there was none."""
-    if not evidence.good:
-        return math.inf
+    """Seconds between two good answers, the ends of the traffic included: all of it where there was none. Needs a request."""
     times = [one.at for one in evidence.good]
-    edges = [evidence.requests[0].sent, *times, max(evidence.requests[-1].sent, times[-1])]
+    edges = [evidence.requests[0].sent, *times, max([evidence.requests[-1].sent, *times[-1:]])]
     return round(max(later - earlier for earlier, later in pairwise(edges)), 3)
 
 
 def percentile(evidence: Evidence, rank: float) -> float:
-    """Of the latencies of all answers, counted from when each request was due: a stall is not hidden."""
+    """Seconds from when each request was due until it was answered, or until it was known that it would not be: a stall is
+    not hidden. Needs a request."""
     latencies = sorted(one.at - one.due for one in evidence.requests)
     return round(latencies[min(len(latencies) - 1, math.ceil(len(latencies) * rank / 100) - 1)], 3)
 

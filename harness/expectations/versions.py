@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from itertools import groupby
 
 from harness.expectations.base import Result, compared, unknown
@@ -20,7 +20,7 @@ def judge(evidence: Evidence) -> list[Result]:
     expect = evidence.scenario.expect
     results = []
     if expect.versions_seen is not None:
-        wanted = [frozenset([phase] if isinstance(phase, str) else phase) for phase in expect.versions_seen]
+        wanted = [frozenset(phase) for phase in expect.versions_seen]
         results.append(_versions_seen(evidence, wanted))
     if expect.live_at_end is not None:
         results.append(_live_at_end(evidence, expect.live_at_end))
@@ -37,6 +37,8 @@ def _versions_seen(evidence: Evidence, wanted: list[Phase]) -> Result:
     shown = [told(phase) for phase in wanted]
     if len(answers) < evidence.scenario.expect.min_requests:
         return unknown("versions_seen", shown, "too few answers", len(answers))
+    if evidence.traffic_lacks:
+        return unknown("versions_seen", shown, evidence.traffic_lacks, len(answers))
     met = matches([version for _, version in answers], wanted)
     measured = wanted if met else phases(answers)
     return compared("versions_seen", [told(phase) for phase in measured], shown, met=met, n=len(answers))
@@ -57,18 +59,22 @@ def in_routing_order(requests: list[RequestDone]) -> list[tuple[float, str]]:
 
 def matches(versions: list[str], wanted: list[Phase]) -> bool:
     """Whether the answers fall into the wanted phases, in order, with nothing else between; a phase of several has each of them."""
-    letters = {
-        version: chr(ord("a") + index) for index, version in enumerate(sorted({*versions, *frozenset().union(*wanted)}))
-    }
-    pattern = "".join(_pattern([letters[version] for version in sorted(phase)]) for phase in wanted)
-    return re.fullmatch(pattern, "".join(letters[version] for version in versions)) is not None
+    # Every (phase, versions met in it) that the answers so far allow: a regular expression would backtrack for hours here.
+    reached = {(0, Phase())} if wanted else set()
+    for version in versions:
+        reached = {after for state in reached for after in _after(state, version, wanted)}
+        if not reached:
+            return False
+    return any(index == len(wanted) - 1 and met == wanted[index] for index, met in reached)
 
 
-def _pattern(letters: list[str]) -> str:
-    if len(letters) == 1:
-        return f"{letters[0]}+"
-    first, second = letters
-    return f"(?:{first}+{second}|{second}+{first})[{first}{second}]*"
+def _after(state: tuple[int, Phase], version: str, wanted: list[Phase]) -> Iterator[tuple[int, Phase]]:
+    """Where one more answer leads: it belongs to the same phase, or, where that is complete, to the next."""
+    index, met = state
+    if version in wanted[index]:
+        yield index, met | {version}
+    if met == wanted[index] and index + 1 < len(wanted) and version in wanted[index + 1]:
+        yield index + 1, Phase([version])
 
 
 def phases(answers: list[tuple[float, str]]) -> list[Phase]:
@@ -96,13 +102,14 @@ def told(phase: Phase) -> str:
 
 
 def _live_at_end(evidence: Evidence, wanted: str) -> Result:
-    """What the last second of traffic was answered by: one version alone, or it is not live."""
-    answered = [one for one in evidence.requests if one.version]
-    if not answered:
+    """What the last second of traffic was answered by: one version alone, or it is not live; `nobody` where none named one."""
+    if not any(one.version for one in evidence.requests):
         return unknown("live_at_end", wanted, "no answer named a version")
-    last = [one for one in answered if one.sent >= answered[-1].sent - AT_END]
+    if evidence.traffic_lacks:
+        return unknown("live_at_end", wanted, evidence.traffic_lacks, len(evidence.requests))
+    last = [one for one in evidence.requests if one.sent >= evidence.requests[-1].sent - AT_END]
     versions = sorted({one.version for one in last if one.version})
-    return compared("live_at_end", "+".join(versions), wanted, met=versions == [wanted], n=len(last))
+    return compared("live_at_end", "+".join(versions) or "nobody", wanted, met=versions == [wanted], n=len(last))
 
 
 def _green_before_the_shift(evidence: Evidence, most: int) -> Result:
@@ -111,6 +118,9 @@ def _green_before_the_shift(evidence: Evidence, most: int) -> Result:
     began = evidence.shift_began
     before = [one for one in evidence.requests if began is None or one.at < began]
     served = sum(one.version == green for one in before)
-    if not before:
-        return unknown("green_production_requests", most, "no request was sent before the shift")
-    return compared("green_production_requests", served, most, met=served <= most, n=len(before))
+    n = sum(one.version is not None for one in before)
+    if served > most:
+        return compared("green_production_requests", served, most, met=False, n=n)
+    if not n or evidence.deployment is None:
+        return unknown("green_production_requests", most, "no answer before the shift named a version")
+    return compared("green_production_requests", served, most, met=True, n=n)

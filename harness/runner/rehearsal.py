@@ -37,7 +37,7 @@ from harness.probe.feed import Feed, Line
 from harness.probe.summary import Summary
 from harness.progress import Status
 from harness.runner import during, steady
-from harness.runner.versions import versions
+from harness.runner.versions import versions, whoami
 from harness.scenario import Action, Scenario
 from harness.targets import Target
 
@@ -225,6 +225,7 @@ class Rehearsal:
             compression=self.plan.factor,
             versions=versions(),
             commit=self.commit,
+            by=whoami(),
         )
 
     def _record_waits(self, stack: Stack) -> None:

@@ -18,7 +18,7 @@ from harness.journal import Journal, RunEnded, RunStarted, Trouble
 from harness.progress import Ending, Progress, print_endings, progress
 from harness.runner.rehearsal import Rehearsal
 from harness.runner.sweep import sweep
-from harness.runner.versions import commit, versions
+from harness.runner.versions import commit, versions, whoami
 from harness.scenario import Scenario
 from harness.targets import Target
 from harness.targets.base import RuntimeAsked
@@ -159,6 +159,7 @@ def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
                 compression=1.0,
                 versions=versions(),
                 commit=commit(Path.cwd()),
+                by=whoami(),
             )
         )
         journal.write(Trouble(at=clock.now(), step="unsupported", message=why, fatal=True))
@@ -191,6 +192,8 @@ def _why(result: dict[str, Any], rehearsal: Rehearsal | None) -> str:
     """The first thing a reader wants to know when not all is met."""
     if rehearsal is not None and rehearsal.broke_off:
         return rehearsal.broke_off
+    if result["why"]:
+        return str(result["why"])
     for one in result["expectations"]:
         if one["verdict"] != "met":
             return f"{one['name']}: {one['measured']}, expected {one['limit']}"

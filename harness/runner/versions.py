@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import platform
 import subprocess
 from functools import cache
@@ -20,6 +21,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def whoami() -> str:
+    """The person or CI account whose run this is."""
+    return getpass.getuser()
 
 
 def commit(directory: Path) -> str | None:

@@ -41,8 +41,10 @@ def values(shape: Shape, depth: int = 0) -> st.SearchStrategy[Any]:
             most = least if depth > DEEPEST else max(least, 2)
             return st.lists(values(shape.member, depth + 1), min_size=least, max_size=most)
         case MapShape():
-            most = 0 if depth > DEEPEST else 2
-            return st.dictionaries(values(shape.key), values(shape.value, depth + 1), max_size=most)
+            fewest = (
+                0 if depth <= 1 else 1
+            )  # deeper, an empty map leaves an empty structure, which queries cannot carry
+            return st.dictionaries(values(shape.key), values(shape.value, depth + 1), min_size=fewest, max_size=2)
     return scalars(shape, least)
 
 

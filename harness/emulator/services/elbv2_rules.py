@@ -135,6 +135,13 @@ def checked_actions(state: Elbv2State, raw: Sequence[Action], balancer: str) -> 
                 "TargetGroupAssociationLimit",
                 f"The following target groups cannot be associated with more than one load balancer: {arn}",
             )
+    used = {arn for one in state.listeners_of(balancer) for rule in one.rules for arn in groups_of(rule.actions)}
+    if len(used | set(arns)) > LIMITS.groups_per_balancer:
+        most = LIMITS.groups_per_balancer
+        raise AwsError(
+            "TooManyUniqueTargetGroupsPerLoadBalancer",
+            f"The maximum number of target groups of a load balancer has been reached: {most}",
+        )
     if len(arns) > 1 and not group_stickiness(actions) and any(state.target_group(arn).is_sticky for arn in arns):
         raise AwsError(
             "InvalidConfigurationRequest",

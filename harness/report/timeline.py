@@ -1,0 +1,217 @@
+"""A run as series and bands, in seconds since the deployment started: what the chart draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.expectations.evidence import is_good
+from harness.journal import RequestDone, TargetHealthSeen, of
+from harness.report.facts import Facts, Span
+
+BUCKETS_AT_MOST = 240
+WIDTHS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+WAIT_SHOWN = 0.5  # seconds of an end without events that is shown as the termination wait
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    name: str
+    status: str
+    start: float
+    end: float
+    rollback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """From `at` on, percent of production's requests."""
+
+    at: float
+    blue: float
+    green: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Requests that were due in `width` seconds from `start`, by who answered; failed ones are counted in `failed` alone."""
+
+    start: float
+    blue: int
+    green: int
+    nobody: int
+    failed: int
+
+    @property
+    def total(self) -> int:
+        return self.blue + self.green + self.nobody + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """From `at` on, a side's targets per state."""
+
+    at: float
+    side: str
+    states: tuple[tuple[str, int], ...]
+
+    @property
+    def healthy(self) -> int:
+        return dict(self.states).get("healthy", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment: kind is `deploy`, `action`, `refused`, `alarm`, `alarm_off`, `rollback` or `over`; `text` names what it is of."""
+
+    at: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A wait that was compressed: `declared` seconds are shown as the distance from `start` to `end`."""
+
+    start: float
+    end: float
+    declared: float
+    effective: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`width` is the buckets' seconds; `blue` and `green` are the versions of the two sides."""
+
+    start: float
+    end: float
+    width: float
+    blue: str
+    green: str
+    bands: tuple[Band, ...]
+    weights: tuple[Weight, ...]
+    buckets: tuple[Bucket, ...]
+    health: tuple[Health, ...]
+    marks: tuple[Mark, ...]
+    breaks: tuple[Break, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not (self.bands or self.buckets or self.weights)
+
+
+def timeline_of(facts: Facts) -> Timeline:
+    start, end = _extent(facts)
+    width = next((one for one in WIDTHS if (end - start) / one <= BUCKETS_AT_MOST), WIDTHS[-1])
+    return Timeline(
+        start=start,
+        end=end,
+        width=width,
+        blue=facts.evidence.scenario.versions["blue"],
+        green=facts.evidence.scenario.versions["green"],
+        bands=_bands(facts, end),
+        weights=tuple(Weight(one.at - facts.zero, one.blue, one.green) for one in facts.evidence.weights),
+        buckets=_buckets(facts, start, width),
+        health=_health(facts),
+        marks=_marks(facts),
+        breaks=_breaks(facts),
+    )
+
+
+def _extent(facts: Facts) -> tuple[float, float]:
+    """From the first request (or the deployment) to the last; the long tear-down is not part of the picture."""
+    requests, spans = facts.evidence.requests, [*facts.lifecycle, *facts.deployments]
+    times = [one for span in spans for one in (span.started, span.ended) if one is not None]
+    times += [requests[0].due, max(one.at for one in requests[-200:])] if requests else []
+    times = times or [facts.zero, facts.end]
+    start, end = min(times) - facts.zero, max(times) - facts.zero
+    return start, max(end, start + 1.0)
+
+
+def _bands(facts: Facts, end: float) -> tuple[Band, ...]:
+    """Lifecycle events that ran; and the wait between the last one and the deployment's own end."""
+    rollbacks = {one.id for one in facts.evidence.deployments.values() if one.rollback_of}
+    bands = [
+        Band(
+            one.name,
+            one.status,
+            one.started - facts.zero,
+            end if one.ended is None else one.ended - facts.zero,
+            one.deployment in rollbacks,
+        )
+        for one in facts.lifecycle
+        if one.started is not None and one.status != "Skipped"
+    ]
+    return (*bands, *_termination(facts, bands, end))
+
+
+def _termination(facts: Facts, bands: Sequence[Band], end: float) -> list[Band]:
+    first, ran = facts.evidence.deployment, [band.end for band in bands if not band.rollback]
+    spans = [one for one in facts.lifecycle if first is not None and one.deployment == first.id]
+    if first is None or not ran or any(one.status != "Succeeded" for one in spans):
+        return []
+    until = end if first.completed is None else first.completed - facts.zero
+    return [Band("", first.status, max(ran), until)] if until - max(ran) >= WAIT_SHOWN else []
+
+
+def _buckets(facts: Facts, start: float, width: float) -> tuple[Bucket, ...]:
+    """Only those with a request; one pass, for runs of a hundred thousand requests."""
+    sides = {version: column for column, version in enumerate(facts.evidence.scenario.versions.values())}
+    counts: dict[int, list[int]] = {}
+    for one in facts.evidence.requests:
+        row = counts.setdefault(math.floor((one.due - facts.zero - start) / width), [0, 0, 0, 0])
+        row[_column(one, sides)] += 1
+    return tuple(Bucket(start + index * width, *row) for index, row in sorted(counts.items()))
+
+
+def _column(one: RequestDone, sides: dict[str, int]) -> int:
+    return sides.get(one.version or "", 2) if is_good(one) else 3
+
+
+def _health(facts: Facts) -> tuple[Health, ...]:
+    seen = of(list(facts.evidence.events), TargetHealthSeen)
+    return tuple(Health(one.at - facts.zero, one.side, tuple(sorted(one.states.items()))) for one in seen)
+
+
+def _marks(facts: Facts) -> tuple[Mark, ...]:
+    evidence = facts.evidence
+    actions = [
+        Mark(one.at, "deploy" if one.action == "deploy" else "action", one.action)
+        if one.error is None
+        else Mark(one.at, "refused", f"{one.action}: {one.error}")
+        for one in evidence.actions
+    ]
+    red: set[str] = set()
+    alarms = []
+    for alarm in evidence.alarms:
+        if alarm.state == "ALARM":
+            red.add(alarm.name)
+            alarms.append(Mark(alarm.since, "alarm", alarm.name))
+        elif alarm.state == "OK" and alarm.name in red:
+            red.discard(alarm.name)
+            alarms.append(Mark(alarm.since, "alarm_off", alarm.name))
+    ends = [Mark(at, "over", one.status) for one in facts.deployments if (at := one.ended) is not None]
+    starts = [Mark(at, "rollback", one.deployment) for one in _rollbacks(facts) if (at := one.started) is not None]
+    found = sorted([*actions, *alarms, *ends, *starts], key=lambda mark: mark.at)
+    return tuple(Mark(one.at - facts.zero, one.kind, one.text) for one in found)
+
+
+def _rollbacks(facts: Facts) -> list[Span]:
+    rolled = {one.id for one in facts.evidence.deployments.values() if one.rollback_of}
+    return [one for one in facts.deployments if one.deployment in rolled]
+
+
+def _breaks(facts: Facts) -> tuple[Break, ...]:
+    return tuple(
+        Break(
+            wait.started - facts.zero,
+            wait.started + wait.spent - facts.zero,
+            wait.declared,
+            wait.effective,
+            wait.why,
+        )
+        for wait in facts.waits
+        if wait.compressed
+    )

@@ -1,0 +1,165 @@
+"""Every word of the page, in English and Korean. AWS's own names and messages stay as AWS writes them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Word(NamedTuple):
+    en: str
+    ko: str
+
+
+WORDS: dict[str, Word] = {
+    # head
+    "language": Word("Language", "언어"),
+    "report": Word("Deployment rehearsal", "배포 리허설"),
+    "skip": Word("Skip to the verdict", "판정으로 건너뛰기"),
+    "verdict": Word("Verdict", "판정"),
+    "expectations_met": Word("{met} of {all} expectations met", "기대 {all}개 중 {met}개 충족"),
+    "no_outcome": Word("the deployment was not seen to end", "배포가 끝나는 것을 보지 못함"),
+    "succeeded": Word("deployment succeeded", "배포 성공"),
+    "rolled_back": Word("deployment was rolled back", "배포가 롤백됨"),
+    "failed": Word("deployment failed", "배포 실패"),
+    "stopped": Word("deployment was stopped", "배포 중지됨"),
+    "incomplete": Word("This run did not come to its end", "이 실행은 끝까지 가지 못했습니다"),
+    # facts of the run
+    "about": Word("About this run", "실행 정보"),
+    "by": Word("Who", "실행한 사람"),
+    "by_unknown": Word("not recorded in the journal", "저널에 기록되지 않음"),
+    "when": Word("When (UTC)", "시각 (UTC)"),
+    "commit": Word("Commit", "커밋"),
+    "target": Word("Target", "대상"),
+    "runtime": Word("Tasks run as", "태스크 실행 방식"),
+    "scenario": Word("Scenario", "시나리오"),
+    "hash": Word("Scenario hash", "시나리오 해시"),
+    "compression": Word("Compression of AWS's waits", "AWS 대기 시간 압축"),
+    "none_compressed": Word("none: real time", "없음: 실제 시간"),
+    "release": Word("Release", "배포 버전"),
+    "config": Word("Traffic shift", "트래픽 전환 방식"),
+    "versions": Word("Made with", "사용한 버전"),
+    "dirty": Word("with changes that are not in the commit", "커밋되지 않은 변경 포함"),
+    "nothing": Word("none", "없음"),
+    # key figures
+    "requests": Word("requests", "요청"),
+    "failed_requests": Word("failed", "실패"),
+    "longest_gap": Word("longest gap", "가장 긴 공백"),
+    "rollback_seconds": Word("trigger to rolled back", "원인부터 롤백까지"),
+    "detection_seconds": Word("first failure to trigger", "첫 실패부터 감지까지"),
+    "deployment_seconds": Word("deployment", "배포 시간"),
+    # verdict table
+    "expectations": Word("Expectations", "기대"),
+    "expectations_caption": Word("Measured against the limit; n is the evidence", "측정값과 한계; n은 근거의 수"),
+    "expectation": Word("Expectation", "기대"),
+    "measured": Word("Measured", "측정값"),
+    "limit": Word("Limit", "한계"),
+    "detail": Word("Detail", "설명"),
+    # chart
+    "chart": Word("What happened, and when", "무슨 일이 언제 있었나"),
+    "chart_note": Word(
+        "Seconds since the deployment started. A zigzag is a wait of AWS's that was compressed; users, health checks and drains "
+        "ran in real time.",
+        "배포 시작 뒤의 초. 지그재그는 압축된 AWS 대기이며, 사용자·헬스 체크·드레이닝은 실제 시간으로 진행되었습니다.",
+    ),
+    "chart_empty": Word("Nothing to draw: no deployment was seen.", "그릴 것이 없습니다: 배포가 없었습니다."),
+    "lane_lifecycle": Word("Lifecycle events", "수명 주기 이벤트"),
+    "lane_weights": Word("Production traffic, %", "프로덕션 트래픽, %"),
+    "lane_requests": Word("Requests per second, by who answered", "초당 요청, 응답한 버전별"),
+    "lane_health": Word("Healthy targets", "정상 대상"),
+    "lane_waits": Word("Compressed waits", "압축된 대기"),
+    "lane_marks": Word("Alarms, actions, rollback", "경보, 조치, 롤백"),
+    "seconds": Word("seconds since the deployment started", "배포 시작 뒤 초"),
+    "termination_wait": Word("termination wait", "종료 대기"),
+    "rollback": Word("rollback", "롤백"),
+    "shown_as": Word("{declared} s shown as {shown} s", "{declared}초를 {shown}초로 표시"),
+    "of_planned": Word(
+        "{declared} s planned as {planned} s, over after {shown} s", "{declared}초→{planned}초, {shown}초 만에 끝남"
+    ),
+    "times": Word("{count} × ", "{count} × "),
+    "alarm": Word("alarm", "경보"),
+    "alarm_off": Word("alarm OK", "경보 해제"),
+    "deploy": Word("deploy", "배포"),
+    "refused": Word("refused", "거부됨"),
+    # users
+    "users": Word("What users paid", "사용자가 치른 것"),
+    "users_caption": Word("Requests through the production listener", "프로덕션 리스너를 통한 요청"),
+    "users_none": Word("No request was made.", "요청이 없었습니다."),
+    "measure": Word("Measure", "항목"),
+    "value": Word("Value", "값"),
+    "answers": Word("Answers", "응답"),
+    "answered_by": Word("Answered by", "응답한 버전"),
+    "nobody": Word("nobody named", "버전 표시 없음"),
+    "latency": Word("Latency from when each was due", "예정 시각부터의 지연"),
+    "failures_caption": Word("The first failed requests", "처음 실패한 요청"),
+    "failures_more": Word("{count} more are in the journal", "나머지 {count}건은 저널에 있습니다"),
+    # tables
+    "lifecycle": Word("Lifecycle events", "수명 주기 이벤트"),
+    "lifecycle_caption": Word(
+        "Seconds since the deployment started; on AWS: with the waits as declared",
+        "배포 시작 뒤 초; AWS에서: 선언된 대기 그대로",
+    ),
+    "event": Word("Event", "이벤트"),
+    "status": Word("Status", "상태"),
+    "start": Word("Start", "시작"),
+    "end": Word("End", "끝"),
+    "took": Word("Took", "걸린 시간"),
+    "on_aws": Word("On AWS's clock", "AWS 시계로"),
+    "deployments": Word("Deployments", "배포"),
+    "deployments_caption": Word("A rollback is a deployment of its own", "롤백은 별도의 배포입니다"),
+    "deployment": Word("Deployment", "배포"),
+    "creator": Word("Creator", "생성 주체"),
+    "error": Word("Error", "오류"),
+    "waits": Word("Compressed waits", "압축된 대기"),
+    "waits_caption": Word("Where AWS merely waits, time was divided", "AWS가 단지 기다리는 시간만 나누었습니다"),
+    "wait": Word("Wait", "대기"),
+    "declared": Word("Declared", "선언"),
+    "effective": Word("Effective", "실제 계획"),
+    "spent": Word("Spent", "실제 소요"),
+    "ended_early": Word("ended early", "일찍 끝남"),
+    "stops": Word("Task stops", "중지된 태스크"),
+    "stops_caption": Word("Every task that stopped, with AWS's reason", "중지된 모든 태스크와 AWS의 사유"),
+    "at": Word("At", "시각"),
+    "task": Word("Task", "태스크"),
+    "side": Word("Side", "쪽"),
+    "reason": Word("Reason", "사유"),
+    "exit_code": Word("Exit code", "종료 코드"),
+    "events": Word("Service events", "서비스 이벤트"),
+    "events_caption": Word("The last 30 messages of the ECS service", "ECS 서비스의 마지막 메시지 30개"),
+    "message": Word("Message", "메시지"),
+    "troubles": Word("Troubles of the run itself", "실행 자체의 문제"),
+    "troubles_caption": Word("Calls that failed, steps that could not be done", "실패한 호출, 할 수 없었던 단계"),
+    "step": Word("Step", "단계"),
+    "left": Word("Left behind", "남은 자원"),
+    # fidelity
+    "executed": Word("Executed by whom", "누가 실행했나"),
+    "executed_caption": Word("What really ran, and what it stands for", "실제로 실행된 것과 그 의미"),
+    "part": Word("Part", "부분"),
+    "executed_by": Word("Executed by", "실행 주체"),
+    "not_tested": Word("What was not tested", "시험하지 않은 것"),
+    "reproduce": Word("Run it again", "다시 실행하기"),
+    "reproduce_note": Word("From a checkout of the project:", "프로젝트를 체크아웃한 곳에서:"),
+}
+
+EXPECTATIONS: dict[str, Word] = {
+    "outcome": Word("How the deployment ended", "배포의 결과"),
+    "failed_at": Word("Where it failed", "실패한 단계"),
+    "cause": Word("Why it ended early", "일찍 끝난 이유"),
+    "events": Word("Lifecycle events, in order", "수명 주기 이벤트 순서"),
+    "versions_seen": Word("Versions users met, in order", "사용자가 만난 버전 순서"),
+    "live_at_end": Word("Version that is live at the end", "끝에 서비스 중인 버전"),
+    "green_production_requests": Word("Users on green before the shift", "전환 전 그린이 받은 사용자 요청"),
+    "users.min_requests": Word("Requests, at least", "최소 요청 수"),
+    "users.max_failed": Word("Failed requests, at most", "최대 실패 요청 수"),
+    "users.max_failed_percent": Word("Failed requests, at most (%)", "최대 실패율 (%)"),
+    "users.max_unavailable": Word("Longest time without a good answer (s)", "정상 응답이 없던 최장 시간 (초)"),
+    "users.max_p50": Word("Median latency, at most (s)", "최대 중앙 지연 (초)"),
+    "users.max_p95": Word("95th percentile of latency, at most (s)", "최대 95백분위 지연 (초)"),
+    "users.max_p99": Word("99th percentile of latency, at most (s)", "최대 99백분위 지연 (초)"),
+    "rollback.within": Word("Back on blue within (s)", "블루로 복귀하기까지 (초)"),
+}
+
+
+def word(key: str, **values: object) -> Word:
+    """`key` in both languages, with its `{names}` filled in. Raises KeyError."""
+    found = WORDS[key]
+    return Word(found.en.format(**values), found.ko.format(**values)) if values else found
