@@ -1,7 +1,7 @@
 """The AWS endpoint: one HTTP catch-all. Read a request, find its service, call its operation, render the answer.
 
 Requests for our services go to their handlers; every other service is answered by the delegate behind the same port.
-`/_rehearsal/...` is the emulator's own: status, waits, down.
+A request whose Host is a load balancer's DNS name goes to its listener. `/_rehearsal/...` is the emulator's own: status, waits, down.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import inspect
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from botocore import xform_name
 
 from harness.emulator import wire
+from harness.emulator.by_host import Balancers, ByHost
 from harness.emulator.cloud import ACCOUNT, DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
 from harness.emulator.delegate import Delegate
 from harness.emulator.in_process import ACCOUNT_HEADER
@@ -38,10 +40,19 @@ class Server:
         self._cloud, self._delegate, self._status, self._down = cloud, delegate, status, down
         self._found: dict[tuple[str, str], str | None] = {}
         self._runner: web.AppRunner | None = None
+        self._hosts = ByHost(cast(Balancers, cloud.services["elbv2"])) if "elbv2" in cloud.services else None
 
     async def start(self, port: int) -> int:
         """Listen, on a free port for 0; returns the port. Raises OSError where it is taken."""
-        app = web.Application(client_max_size=LARGEST_BODY)
+
+        @web.middleware
+        async def by_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+            """Before everything else: a load balancer may have any path."""
+            if self._hosts is not None and self._hosts.concerns(request):
+                return await self._hosts.answer(request)
+            return await handler(request)
+
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[by_host])
         app.router.add_get("/_rehearsal/status", self._get_status)
         app.router.add_get("/_rehearsal/waits", self._get_waits)
         app.router.add_post("/_rehearsal/down", self._post_down)
@@ -54,6 +65,8 @@ class Server:
     async def close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._hosts is not None:
+            await self._hosts.close()
 
     # ---- AWS
 

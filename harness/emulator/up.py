@@ -66,7 +66,7 @@ class Emulator:
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         runtime, self.why = choose_runtime(self._options)
         delegate = delegate_of(self._options.delegate)
-        plane = Plane()
+        plane = Plane(self._options.home / "logs" / "alb")
         try:
             await runtime.prepare()
             await plane.start()
@@ -92,6 +92,7 @@ class Emulator:
             compression=self._options.compress,
             fallback=delegate.call,
             fallback_in_use=delegate.in_use,
+            key_of=delegate.key_of,
         )
         for name, service in SERVICES.items():
             self.cloud.services[name] = service(self.cloud)

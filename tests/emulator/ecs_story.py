@@ -32,6 +32,8 @@ class Elsewhere:
                     for name, block in zip(request["SubnetIds"], ("10.0.0.0/24", "10.0.1.0/24"), strict=False)
                 ]
             }
+        if operation == "DescribeSecurityGroups":
+            return {"SecurityGroups": [{"GroupId": "sg-1", "GroupName": "default", "VpcId": "vpc-1"}]}
         if operation == "GetParameters":
             return {"Parameters": [{"Value": "hunter2"}] if request["Names"] == ["/app/password"] else []}
         if operation == "GetSecretValue":
