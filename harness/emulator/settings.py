@@ -62,6 +62,35 @@ class Settings:
     rollback_before_install_failure: bool = setting(
         True, "A.9: a failed BeforeInstall still creates a rollback deployment when the group asks for one."
     )
+    instance_memory_kept_mib: int = setting(
+        70, "D.5: what kernel and agent keep of an EC2 instance's memory, as far as it does not grow with it."
+    )
+    instance_memory_kept_percent: float = setting(
+        3.0, "D.5: the part that grows with the instance; together a t3.micro registers 923 of its 1024 MiB."
+    )
+    wrong_architecture_exit_code: int = setting(
+        1, "D.2, H.19: exit code of an image of another architecture on EC2 (1 or 255, by runtime version)."
+    )
+    accept_identical_task_definition: bool = setting(
+        False, "H.12: UpdateService of a CODE_DEPLOY service takes the task definition that it has already."
+    )
+    user_task_sets_on_codedeploy: bool = setting(
+        False, "H.13: a user may change the task sets of a CODE_DEPLOY service; else the call is refused in our words."
+    )
+    host_ended_stop_code: str = setting(
+        "TerminationNotice", "D.2: stopCode of tasks whose EC2 instance was stopped or terminated."
+    )
+    scale_out_seconds: float = setting(
+        60.0, "D.5: how long a capacity provider is short before its auto scaling group grows; compressed."
+    )
+    scale_in_seconds: float = setting(
+        900.0, "D.5: how long a capacity provider has too much before its auto scaling group shrinks; compressed."
+    )
+    unchecked_healthy_seconds: float = setting(
+        40.0,
+        "D.3: a task of a rolling service without any health check counts as healthy so long after RUNNING (known; a "
+        "setting for those who do not want to wait); compressed.",
+    )
 
 
 def documented() -> list[tuple[str, Any, str]]:

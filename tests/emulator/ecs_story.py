@@ -32,6 +32,8 @@ class Elsewhere:
                     for name, block in zip(request["SubnetIds"], ("10.0.0.0/24", "10.0.1.0/24"), strict=False)
                 ]
             }
+        if operation == "DescribeInstances":
+            return {"Reservations": []}
         if operation == "GetParameters":
             return {"Parameters": [{"Value": "hunter2"}] if request["Names"] == ["/app/password"] else []}
         if operation == "GetSecretValue":
@@ -134,7 +136,8 @@ def put_image(home: Path, image: str, argv: list[str]) -> None:
 async def emulated(home: Path, *, balanced: bool) -> AsyncIterator[Emulated]:
     runtime, plane = ProcessRuntime(home), Plane()
     await runtime.prepare()
-    cloud = Cloud(clock=Wall(), settings=Settings(), runtime=runtime, plane=plane, home=home, fallback=Elsewhere())
+    settings = Settings(unchecked_healthy_seconds=0.2)
+    cloud = Cloud(clock=Wall(), settings=settings, runtime=runtime, plane=plane, home=home, fallback=Elsewhere())
     cloud.services["ecs"] = Ecs(cloud)
     if balanced:
         await plane.start()
