@@ -91,14 +91,18 @@ def count_health(service: Service, task_set: TaskSet, healthy: int) -> None:
 # ---- one step
 
 
-def roll(service: Service, now: float) -> None:
-    """Give every deployment its count: the new one grows into the room, the old ones shrink by what the new one replaces."""
+def roll(service: Service, now: float, failed_shown: float = 0.0) -> None:
+    """Give every deployment its count: the new one grows into the room, the old ones shrink by what the new one replaces.
+
+    `failed_shown`: seconds that a rollback takes at least, with the failed deployment listed beside it.
+    """
     if (primary := service.primary) is None:
         return
     if cause := _failure(service, primary):
         _fail(service, primary, *cause, now)
         primary = service.primary
         assert primary is not None
+        primary.roll.not_before = now + failed_shown
     _share(service, primary)
     _complete(service, primary, now)
 
@@ -124,12 +128,13 @@ def _share(service: Service, primary: TaskSet) -> None:
 
 def _complete(service: Service, primary: TaskSet, now: float) -> None:
     """Alone, stable, and where it has alarms, watched for a while."""
-    done = primary.stable and len(service.task_sets) == 1 and primary.running == service.desired
+    alone = not any(one.tasks for one in service.task_sets if one is not primary)
+    done = primary.stable and alone and primary.running == service.desired
     if primary.roll.state != "IN_PROGRESS" or not done:
         primary.roll.up_since = None
         return
     primary.roll.up_since = primary.roll.up_since or now
-    if now < primary.roll.up_since + primary.roll.bake_seconds:
+    if now < max(primary.roll.up_since + primary.roll.bake_seconds, primary.roll.not_before):
         return
     primary.roll.state, primary.roll.reason = "COMPLETED", ""
     service.last_completed = primary

@@ -97,7 +97,8 @@ class Scheduler:
             self._start(service, task_set)
             self._judge(service, task_set, health)
         if service.controller == "ECS":
-            roll(service, self._cloud.clock.now())
+            shown = self._cloud.settings.failed_deployment_seconds / self._cloud.compression
+            roll(service, self._cloud.clock.now(), shown)
         self._remove_drained(service)
         self._settle(service)
 
@@ -280,8 +281,15 @@ class Scheduler:
         return behind and (not checked or task.health == "HEALTHY")
 
     def _remove_drained(self, service: Service) -> None:
-        """A draining task set is gone with its last task; a draining service with its last task set."""
-        for task_set in [one for one in service.task_sets if one.status == "DRAINING" and not one.tasks]:
+        """A draining task set is gone with its last task; a draining service with its last task set.
+
+        A failed deployment stays to be seen until the rollback is complete.
+        """
+        primary = service.primary
+        seen = primary.roll.rolls_back if primary and not primary.roll.completed else ""
+        for task_set in [
+            one for one in service.task_sets if one.status == "DRAINING" and not one.tasks and one.id != seen
+        ]:
             service.task_sets.remove(task_set)
             self._cloud.changed.ring()
         if service.status == "DRAINING" and not service.task_sets:

@@ -86,6 +86,9 @@ class Settings:
     scale_in_seconds: float = setting(
         900.0, "D.5: how long a capacity provider has too much before its auto scaling group shrinks; compressed."
     )
+    failed_deployment_seconds: float = setting(
+        30.0, "B.6: how long a rollback takes at least, with the failed deployment listed beside it; compressed."
+    )
     unchecked_healthy_seconds: float = setting(
         40.0,
         "D.3: a task of a rolling service without any health check counts as healthy so long after RUNNING (known; a "

@@ -85,7 +85,7 @@ def deployment(one: TaskSet, service: Service) -> Raw:
         "id": one.id,
         "status": "PRIMARY" if primary else "ACTIVE",
         "taskDefinition": one.definition.arn,
-        "desiredCount": service.desired if primary and one.roll.state != "FAILED" else one.computed_desired,
+        "desiredCount": 0 if one.roll.state == "FAILED" else service.desired if primary else one.computed_desired,
         "pendingCount": one.pending,
         "runningCount": one.running_count,
         "failedTasks": one.roll.failed_tasks,

@@ -250,6 +250,7 @@ class Roll:
     alarms_read_at: float = 0.0
     bake_seconds: float = 0.0
     up_since: float | None = None
+    not_before: float = 0.0  # it is not complete before
     rolls_back: str = ""  # the deployment that failed
 
     @property
