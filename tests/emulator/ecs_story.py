@@ -77,6 +77,7 @@ class Emulated:
             family=app.pop("family", "app"),
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
+            executionRoleArn=f"arn:aws:iam::{CALLER.account}:role/execution",
             cpu="256",
             memory="512",
             containerDefinitions=[

@@ -42,6 +42,8 @@ async def create_task_set(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     checks.check_containers(definition, balancers)
     await checks.check_placement(ecs, caller, definition, settings)
     await checks.check_target_groups(ecs, caller, definition, balancers, behind=False)
+    if checks.launch_type_of(settings) == "EC2":
+        await ecs.fleet(caller).look()
     service = _service_for(ecs, caller, request)  # it may have been deleted meanwhile
     task_set = new_task_set(ecs, service, definition, balancers, settings, status="ACTIVE")
     task_set.scale, task_set.tags = scale, tags_in(request)
