@@ -49,6 +49,7 @@ RUN_SETTINGS = (
     "placementStrategy",
     "enableExecuteCommand",
 )
+OF_THE_SERVICE = ("enableExecuteCommand", "placementConstraints", "placementStrategy")  # not of its task sets
 MOST_AT_ONCE = 10
 
 
@@ -188,7 +189,7 @@ def start_service_task(ecs: Ecs, service: Service, task_set: TaskSet) -> Task | 
     tags = dict(source.get(service.settings.get("propagateTags", "NONE"), {}))
     if service.settings.get("enableECSManagedTags"):
         tags |= {"aws:ecs:clusterName": cluster.name, "aws:ecs:serviceName": service.name}
-    settings = {**task_set.settings, **given(service.settings, ("enableExecuteCommand",))}
+    settings = {**task_set.settings, **given(service.settings, OF_THE_SERVICE)}
     whose = Whose(f"service:{service.name}", task_set.id, tags)
     place = seat(region, cluster, task_set.definition, settings, whose.group, task_set.tasks)
     if isinstance(place, Unplaced):
