@@ -15,6 +15,7 @@ from typing import Any
 from harness.emulator.placement_expressions import parse
 
 RESERVED_PORTS = frozenset({22, 2375, 2376, 51678, 51679})  # SSH, Docker, the agent
+PORTS_AT_MOST = 100  # of tasks, on one instance
 DYNAMIC_PORTS = range(32768, 61000)
 UNABLE_TO_PLACE = "was unable to place a task because no container instance met all of its requirements."
 TROUBLESHOOTING = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
@@ -115,7 +116,7 @@ class ContainerInstance:
         """The task is placed here; dynamic ports are taken in turn, so that one is used again as late as possible."""
         ports: list[PortWanted] = []
         for wanted in demand.ports:
-            used = self.ports_used(wanted.protocol) | {one.host_port for one in ports}
+            used = self.ports_used(wanted.protocol) | {one.host_port for one in (*ports, *demand.ports)}
             host = wanted.host_port or next(port for port in self._turn if port not in used)
             ports.append(PortWanted(wanted.container, wanted.container_port, host, wanted.protocol))
         claim = self.claims[task_id] = Claim(demand, group, tuple(ports))
@@ -194,7 +195,8 @@ def refusal(instance: ContainerInstance, demand: Demand, wishes: Wishes, group: 
 
 
 def _lacks(instance: ContainerInstance, demand: Demand) -> str:
-    if any(port.host_port and port.host_port in instance.ports_used(port.protocol) for port in demand.ports):
+    taken = any(port.host_port and port.host_port in instance.ports_used(port.protocol) for port in demand.ports)
+    if taken or sum(len(claim.ports) for claim in instance.claims.values()) + len(demand.ports) > PORTS_AT_MOST:
         return "PORTS"
     if demand.interface and instance.interfaces_left < 1:
         return "ENI"

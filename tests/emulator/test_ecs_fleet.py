@@ -37,11 +37,10 @@ class Stack:
 
     def group(self, *, desired: int, at_most: int, kind: str = "t3.micro", cluster: str = "", **more: Any) -> str:
         data = f"#!/bin/bash\necho ECS_CLUSTER={cluster or self.name} >> /etc/ecs/ecs.config\n"
-        image = self.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
         template = self.ec2.create_launch_template(
             LaunchTemplateName=self.name,
             LaunchTemplateData={
-                "ImageId": image,
+                "ImageId": "ami-03cf127a",
                 "InstanceType": kind,
                 "UserData": base64.b64encode(data.encode()).decode(),
             },

@@ -244,8 +244,8 @@ def test_overrides_of_command_and_size_count(story: Story):
         override = {"containerOverrides": [{"name": "app", "command": ["/bin/sh", "-c", "exit 7"]}], "memory": "1024"}
         stopped = await ecs.at(await ecs.run(definition, overrides=override), "STOPPED")
         assert (stopped["containers"][0]["exitCode"], stopped["memory"]) == (7, "1024")
+        files = {"name": "app", "environmentFiles": [{"type": "s3", "value": "arn"}]}
         with pytest.raises(AwsError, match=r"environmentFiles is not emulated"):
-            files = {"name": "app", "environmentFiles": [{"type": "s3", "value": "arn"}]}
             await ecs.run(definition, overrides={"containerOverrides": [files]})
 
     story(told)

@@ -22,6 +22,7 @@ NOT_EMULATED_YET = (
     "gatewayConnectors",
     "monitoring",
     "role",
+    "referenceId",
 )
 
 

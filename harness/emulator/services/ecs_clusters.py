@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.services.ecs_capacity_providers import check_providers, check_unused
+from harness.emulator.services.ecs_checks import launch_type_of
 from harness.emulator.services.ecs_lookup import Raw, find_cluster, given, last_part, missing, page, tags_in, with_tags
 from harness.emulator.services.ecs_state import Cluster
 
@@ -105,7 +106,7 @@ def shown(cluster: Cluster, request: Request) -> Raw:
         "runningTasksCount": sum(task.status == "RUNNING" for task in cluster.tasks.values()),
         "pendingTasksCount": sum(task.pending for task in cluster.tasks.values()),
         "activeServicesCount": sum(service.status == "ACTIVE" for service in cluster.services.values()),
-        "statistics": [],
+        "statistics": _statistics(cluster) if "STATISTICS" in include else [],
         "settings": [],
         "capacityProviders": cluster.settings.get("capacityProviders", []),
         "defaultCapacityProviderStrategy": cluster.settings.get("defaultCapacityProviderStrategy", []),
@@ -113,3 +114,18 @@ def shown(cluster: Cluster, request: Request) -> Raw:
         **given(cluster.settings, [member for name, member in optional.items() if name in include]),
     }
     return with_tags(answer, cluster.tags, request)
+
+
+def _statistics(cluster: Cluster) -> list[Raw]:
+    """Tasks and services by launch type, as strings."""
+    counts: dict[str, int] = {}
+    for kind, name in (("EC2", "EC2"), ("FARGATE", "Fargate")):
+        tasks = [task for task in cluster.tasks.values() if task.launch_type == kind]
+        services = [one.status for one in cluster.services.values() if launch_type_of(one.settings) == kind]
+        counts |= {
+            f"running{name}TasksCount": sum(task.status == "RUNNING" for task in tasks),
+            f"pending{name}TasksCount": sum(task.pending for task in tasks),
+            f"active{name}ServiceCount": services.count("ACTIVE"),
+            f"draining{name}ServiceCount": services.count("DRAINING"),
+        }
+    return [{"name": name, "value": str(value)} for name, value in counts.items()]

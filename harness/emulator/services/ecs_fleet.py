@@ -11,6 +11,7 @@ import base64
 import logging
 import re
 import secrets
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.emulator.capacity import ContainerInstance, Room
@@ -80,7 +81,7 @@ class Fleet:
         region = self._region
         tasks = any(task.launch_type == "EC2" and task.status != "STOPPED" for task in region.tasks())
         joined = any(instance.from_ec2 for instance in region.instances())
-        return bool(region.providers) or tasks or joined or any(_on_ec2(service.settings) for service in _alive(region))
+        return bool(region.providers) or tasks or joined or any(map(_on_ec2, _settings_in(region)))
 
     async def _keep(self) -> None:
         clock, bell = self._ecs.cloud.clock, self._ecs.cloud.changed
@@ -201,7 +202,7 @@ class Fleet:
     def _part(self, cluster: Cluster, instance: ContainerInstance, state: str) -> None:
         """A stopped instance's agent is silent; a terminated one is gone. Its tasks have ended either way (D.2)."""
         ended = ENDED.get(state)
-        if ended is None:
+        if ended is None or (state not in GONE and not instance.agent_connected):
             return
         code = self._ecs.cloud.settings.host_ended_stop_code
         for task in cluster.tasks.values():
@@ -221,11 +222,15 @@ def standard_attributes(own: dict[str, str | None]) -> dict[str, str | None]:
     return {**dict.fromkeys(CAPABILITIES), "ecs.os-type": "linux", **{k: v for k, v in own.items() if v is not None}}
 
 
-def _alive(region: Region) -> list[Any]:
-    return [service for service in region.services() if service.status != "INACTIVE"]
+def _settings_in(region: Region) -> Iterator[Mapping[str, Any]]:
+    """Of every service that is not over, and of its task sets."""
+    for service in region.services():
+        if service.status != "INACTIVE":
+            yield service.settings
+            yield from (task_set.settings for task_set in service.task_sets)
 
 
-def _on_ec2(settings: Raw) -> bool:
+def _on_ec2(settings: Mapping[str, Any]) -> bool:
     strategy = settings.get("capacityProviderStrategy")
     if strategy:
         return any(not one["capacityProvider"].startswith("FARGATE") for one in strategy)

@@ -69,7 +69,7 @@ async def create_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     definition = usable_definition(region, request["taskDefinition"]) if request.get("taskDefinition") else None
     balancers = checks.read_load_balancers(request.get("loadBalancers"))
     settings = _settings(request, cluster)
-    if definition is not None:
+    if definition is not None and controller != "EXTERNAL":
         checks.check_containers(definition, balancers)
         await checks.check_placement(ecs, caller, definition, settings)
         if checks.launch_type_of(settings) == "EC2":

@@ -430,6 +430,7 @@ class Region:
     revisions: dict[str, int] = field(
         default_factory=dict
     )  # the last number given out, kept when a revision is deleted
+    ran: dict[str, tuple[dict[str, Any], list[Task]]] = field(default_factory=dict)  # RunTask's client tokens
     account_settings: dict[tuple[str, str], str] = field(default_factory=dict)  # (principal ARN, name) -> value
 
     def definitions(self) -> Iterator[TaskDefinition]:

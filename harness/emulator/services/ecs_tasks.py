@@ -27,6 +27,7 @@ from harness.emulator.services.ecs_lookup import (
 from harness.emulator.services.ecs_placing import Place, demand_of, seat, settle
 from harness.emulator.services.ecs_state import (
     Cluster,
+    Region,
     Service,
     StopOrder,
     Tags,
@@ -51,34 +52,53 @@ RUN_SETTINGS = (
 )
 OF_THE_SERVICE = ("enableExecuteCommand", "placementConstraints", "placementStrategy")  # not of its task sets
 MOST_AT_ONCE = 10
+NONE_OF_PROVIDER = "No Container Instances were found in your capacity provider."
 
 
 async def run_task(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """Start `count` tasks outside any service; they are not replaced. A task without a place is a failure, not an error."""
+    region, token = ecs.regions[caller], request.get("clientToken")
+    if token and token in region.ran:
+        return _ran_before(region, request)
+    cluster, definition, settings = await _to_run(ecs, caller, request)
+    whose = _whose(request, cluster, definition)
+    tasks: list[Task] = []
+    failures: list[Raw] = []
+    for _ in range(request.get("count") or 1):
+        place = seat(region, cluster, definition, settings, whose.group, tasks)
+        if isinstance(place, Unplaced):
+            if not place.reasons:
+                raise invalid(NO_INSTANCES if "launchType" in settings else NONE_OF_PROVIDER)
+            failures += place.failures()
+            break
+        tasks.append(start_task(ecs, caller, cluster, definition, settings, whose, place))
+    if token:
+        region.ran[token] = (dict(request), tasks)
+    ecs.fleet(caller).keep()
+    return {"tasks": [shown(task, {"include": ["TAGS"]}) for task in tasks], "failures": failures}
+
+
+def _ran_before(region: Region, request: Request) -> Answer:
+    """The same request with the same client token starts nothing again."""
+    before, tasks = region.ran[request["clientToken"]]
+    if before != request:
+        raise AwsError("ConflictException", "The client token was used with different parameters.")
+    return {"tasks": [shown(task, {"include": ["TAGS"]}) for task in tasks], "failures": []}
+
+
+async def _to_run(ecs: Ecs, caller: Caller, request: Request) -> tuple[Cluster, TaskDefinition, Raw]:
+    """Cluster, task definition and settings of a RunTask that is in order. Raises AwsError."""
     refuse_unemulated("RunTask", request)
     region = ecs.regions[caller]
     cluster, definition = find_cluster(region, request), usable_definition(region, request["taskDefinition"])
-    count = request.get("count") or 1
-    if not 1 <= count <= MOST_AT_ONCE:
+    if not 1 <= (request.get("count") or 1) <= MOST_AT_ONCE:
         raise invalid("Count must be between 1 and 10.")
     settings = {**infrastructure(request, cluster), **given(request, RUN_SETTINGS)}
     check_overrides(definition, settings)
     await check_placement(ecs, caller, definition, settings)
     if launch_type_of(settings) == "EC2":
         await ecs.fleet(caller).look()
-        if "launchType" in settings and not cluster.instances:
-            raise invalid(NO_INSTANCES)
-    whose = _whose(request, cluster, definition)
-    tasks: list[Task] = []
-    failures: list[Raw] = []
-    for _ in range(count):
-        place = seat(region, cluster, definition, settings, whose.group, tasks)
-        if isinstance(place, Unplaced):
-            failures += place.failures()
-            break
-        tasks.append(start_task(ecs, caller, cluster, definition, settings, whose, place))
-    ecs.fleet(caller).keep()
-    return {"tasks": [shown(task, {"include": ["TAGS"]}) for task in tasks], "failures": failures}
+    return cluster, definition, settings
 
 
 async def start_task_on(ecs: Ecs, caller: Caller, request: Request) -> Answer:
