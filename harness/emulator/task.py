@@ -154,7 +154,9 @@ class TaskLife:
         checks = asyncio.ensure_future(self._check_health(container))
         end: Exit = await container.container.wait()
         checks.cancel()
-        await asyncio.gather(checks, return_exceptions=True)
+        (failed,) = await asyncio.gather(checks, return_exceptions=True)
+        if isinstance(failed, Exception):
+            log.error("the health checks of %s broke off", container.runtime_id, exc_info=failed)
         container.status, container.exit_code, container.reason = "STOPPED", end.code, end.reason
         self._ended[container.definition.name].set()
         if container.definition.essential:

@@ -208,6 +208,9 @@ def test_attributes_are_put_listed_and_deleted(story: Story):
         assert (await ecs.call("ListAttributes", targetType="container-instance", attributeName="stack"))[
             "attributes"
         ] == []
+        await ecs.call("TagResource", resourceArn=arn, tags=[{"key": "rack", "value": "7"}])
+        described = await ecs.call("DescribeContainerInstances", containerInstances=[arn], include=["TAGS"])
+        assert described["containerInstances"][0]["tags"] == [{"key": "rack", "value": "7"}]
         assert (await refused(ecs.call("PutAttributes", attributes=[{"name": "x", "targetId": "nope"}])))[0] == (
             "TargetNotFoundException"
         )

@@ -23,6 +23,7 @@ from harness.errors import TargetUnavailable
 T = TypeVar("T")
 HOME_LABEL = "rehearsal.home"
 LOG_LINES = 2000
+MOST_LINES = 20_000  # read at once for whoever follows the output
 LONGEST_WAIT = 24 * 3600  # seconds an engine call may take: waiting for a container's end is one
 THREADS = 64  # each running container occupies one with its wait
 
@@ -160,7 +161,7 @@ class DockerContainer:
 
     def _read_stamped(self, after: str) -> str:
         since = datetime.fromisoformat(after[:19] + "+00:00") if after else None
-        return str(self._raw.logs(timestamps=True, since=since).decode(errors="replace"))
+        return str(self._raw.logs(timestamps=True, since=since, tail=MOST_LINES).decode(errors="replace"))
 
     async def _unless_gone(self, call: Callable[[], object]) -> None:
         """Its end may come first: then there is nothing left to do."""

@@ -224,6 +224,8 @@ def _comparable(request: Request) -> dict[str, Any]:
 async def update_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """A new desired count scales every task set; the ECS controller also deploys what changed."""
     service = find_service(ecs.regions[caller], request)
+    if service.controller != "ECS":
+        _refuse(ecs, service, request)
     checks.refuse_unemulated("UpdateService", request)
     controller = (request.get("deploymentController") or {}).get("type", service.controller)
     if controller != service.controller:
@@ -232,8 +234,6 @@ async def update_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     _check_deployment_configuration(configuration, service.controller)
     if service.controller == "ECS":
         await _deploy(ecs, service, request)
-    else:
-        _refuse(ecs, service, request)
     if (count := request.get("desiredCount")) is not None:
         if count < 0:
             raise invalid("The desired count must not be negative.")
