@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from harness.emulator.capacity import UNABLE_TO_PLACE, Unplaced
 from harness.emulator.cloud import Cloud
-from harness.emulator.rolling import MINIMUM_HEALTHY, count_failure, count_health, roll
+from harness.emulator.rolling import MAXIMUM, MINIMUM_HEALTHY, count_failure, count_health, roll
 from harness.emulator.rolling_alarms import read_alarms
 from harness.emulator.service_targets import Health, Targets, state_in
 from harness.emulator.services.ecs_network import Interfaces
@@ -118,7 +118,7 @@ class Scheduler:
         """Start what is missing; draining tasks take room too."""
         missing = task_set.computed_desired - task_set.running - task_set.pending
         alive = sum(task.status != "STOPPED" for task in task_set.tasks)
-        count = min(missing, ROOM * task_set.computed_desired - alive)
+        count = min(missing, math.floor(_room(service) * task_set.computed_desired) - alive)
         if count <= 0 or self._cloud.clock.now() < task_set.not_before:
             return
         tasks: list[Task] = []
@@ -329,6 +329,13 @@ def _subject(task: Task) -> str:
     if task.interface is None and task.container_instance is not None:
         return f"instance {task.container_instance.ec2_id}"
     return f"task {task.id}"
+
+
+def _room(service: Service) -> float:
+    """How many times its desired count a task set may have alive: a rolling service's maximumPercent, else 200 %."""
+    if service.controller != "ECS":
+        return ROOM
+    return float(service.settings["deploymentConfiguration"].get("maximumPercent", MAXIMUM)) / 100
 
 
 def _scaling(service: Service, task_set: TaskSet) -> str:

@@ -318,6 +318,30 @@ def test_draining_instance_hands_its_tasks_to_the_others_without_going_below_the
     behind(told)
 
 
+def test_draining_stays_within_the_maximum_where_there_is_no_room_above_it(story: Story):
+    async def told(ecs: OnEc2) -> None:
+        first = await ecs.join("i-1")
+        bounds = {"minimumHealthyPercent": 50, "maximumPercent": 100}
+        await ecs.create_service(await ecs.definition(memory=100), desired=2, deploymentConfiguration=bounds)
+        await ecs.running(2)
+        await ecs.says("has reached a steady state")
+        second = await ecs.join("i-2")
+        await ecs.call("UpdateContainerInstancesState", containerInstances=[first], status="DRAINING")
+        most = 0
+
+        async def moved() -> bool:
+            nonlocal most
+            tasks = [*await ecs.tasks(), *await ecs.tasks("STOPPED")]
+            alive = [task for task in tasks if task["lastStatus"] != "STOPPED"]
+            most = max(most, len(alive))
+            return [(one["lastStatus"], one["containerInstanceArn"]) for one in alive] == [("RUNNING", second)] * 2
+
+        await ecs.until(moved, 20)
+        assert most == 2
+
+    story(told)
+
+
 async def _empty(ecs: OnEc2, arn: str) -> bool:
     return bool((await ecs.left(arn))["MEMORY"] == 923)
 
