@@ -152,9 +152,11 @@ class TaskLife:
         """Record the end of one container; that of an essential one ends the task."""
         assert container.container is not None
         checks = asyncio.ensure_future(self._check_health(container))
-        end: Exit = await container.container.wait()
-        checks.cancel()
-        (failed,) = await asyncio.gather(checks, return_exceptions=True)
+        try:
+            end: Exit = await container.container.wait()
+        finally:
+            checks.cancel()
+            (failed,) = await asyncio.gather(checks, return_exceptions=True)
         if isinstance(failed, Exception):
             log.error("the health checks of %s broke off", container.runtime_id, exc_info=failed)
         container.status, container.exit_code, container.reason = "STOPPED", end.code, end.reason
