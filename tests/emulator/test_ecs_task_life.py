@@ -21,7 +21,7 @@ IMAGES = {
     "exits:1": "exit 3",
     "prints:1": "echo first; echo second; sleep 0.2; printf last; exit 1",
     "listens:1": "exec python3 -S -m http.server --bind 127.0.0.1 $PORT",
-    "marks:1": "trap 'date +%s%N > \"$OUT-$NAME\"; exit 0' TERM; while :; do sleep 0.02; done",
+    "marks:1": 'trap \'date +%s%N > "$OUT-$NAME"; exit 0\' TERM; : > "$OUT-$NAME"; while :; do sleep 0.02; done',
 }
 Story = Callable[[Callable[[Emulated], Awaitable[None]]], None]
 
@@ -134,10 +134,15 @@ def test_containers_stop_before_those_they_depend_on(story: Story, tmp_path: Pat
         proxy = {"name": "proxy", "image": "marks:1", **named("proxy")}
         depends = [{"containerName": "proxy", "condition": "START"}]
         arn = await ecs.run(await ecs.register("marks:1", proxy, dependsOn=depends, **named("app")))
-        await ecs.at(arn, "RUNNING")
+        files = [tmp_path / "told-app", tmp_path / "told-proxy"]
+
+        async def listening() -> bool:
+            return all(file.exists() for file in files)
+
+        await ecs.until(listening)
         await ecs.call("StopTask", task=arn)
         await ecs.at(arn, "STOPPED")
-        app, proxy_end = (int((tmp_path / f"told-{name}").read_text()) for name in ("app", "proxy"))
+        app, proxy_end = (int(file.read_text()) for file in files)
         assert app < proxy_end
 
     story(told)
