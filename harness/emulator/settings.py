@@ -120,6 +120,36 @@ class Settings:
         "AWSCodeDeployRoleForECSLimited alone invokes CodeDeployHook_ functions only. Its policies are not evaluated beyond that.",
     )
 
+    instance_memory_kept_mib: int = setting(
+        70, "D.5: what kernel and agent keep of an EC2 instance's memory, as far as it does not grow with it."
+    )
+    instance_memory_kept_percent: float = setting(
+        3.0, "D.5: the part that grows with the instance; together a t3.micro registers 923 of its 1024 MiB."
+    )
+    accept_identical_task_definition: bool = setting(
+        False, "H.12: UpdateService of a CODE_DEPLOY service takes the task definition that it has already."
+    )
+    user_task_sets_on_codedeploy: bool = setting(
+        False, "H.13: a user may change the task sets of a CODE_DEPLOY service; else the call is refused in our words."
+    )
+    host_ended_stop_code: str = setting(
+        "TerminationNotice", "D.2: stopCode of tasks whose EC2 instance was stopped or terminated."
+    )
+    scale_out_seconds: float = setting(
+        60.0, "D.5: how long a capacity provider is short before its auto scaling group grows; compressed."
+    )
+    scale_in_seconds: float = setting(
+        900.0, "D.5: how long a capacity provider has too much before its auto scaling group shrinks; compressed."
+    )
+    failed_deployment_seconds: float = setting(
+        30.0, "B.6: how long a rollback takes at least, with the failed deployment listed beside it; compressed."
+    )
+    unchecked_healthy_seconds: float = setting(
+        40.0,
+        "D.3: a task of a rolling service without any health check counts as healthy so long after RUNNING (known; a "
+        "setting for those who do not want to wait); compressed.",
+    )
+
 
 CHOICES = {  # settings that take one of a few words
     "test_listener_check": ("warn", "fail"),

@@ -20,6 +20,8 @@ CANARY = "CodeDeployDefault.ECSCanary10Percent5Minutes"
 class Release:
     """`name` begins every resource's name. Version v1 serves when `up` returns."""
 
+    target_type = "ip"
+
     def __init__(self, aws: Any, *, config: str = ALL_AT_ONCE, test_listener: bool = True, **group: Any) -> None:
         self.aws, self.name = aws, f"r{secrets.token_hex(3)}"
         self.ecs, self.elb, self.codedeploy = aws.client("ecs"), aws.client("elbv2"), aws.client("codedeploy")
@@ -53,7 +55,12 @@ class Release:
         self.groups = {}
         for side in ("blue", "green"):
             made = self.elb.create_target_group(
-                Name=f"{self.name}-{side}", Protocol="HTTP", Port=8080, VpcId=self.vpc, TargetType="ip", **HEALTH
+                Name=f"{self.name}-{side}",
+                Protocol="HTTP",
+                Port=8080,
+                VpcId=self.vpc,
+                TargetType=self.target_type,
+                **HEALTH,
             )
             self.groups[side] = made["TargetGroups"][0]["TargetGroupArn"]
             self.elb.modify_target_group_attributes(
@@ -95,16 +102,19 @@ class Release:
             serviceName="web",
             taskDefinition=self.register("v1"),
             desiredCount=1,
-            launchType="FARGATE",
             deploymentController={"type": "CODE_DEPLOY"},
             loadBalancers=[{"targetGroupArn": self.groups["blue"], "containerName": "app", "containerPort": 8080}],
-            networkConfiguration={"awsvpcConfiguration": {"subnets": self.subnets}},
+            **self._placing(),
         )
         waiter = self.elb.get_waiter("target_in_service")
         self.until(
             lambda: self.elb.describe_target_health(TargetGroupArn=self.groups["blue"])["TargetHealthDescriptions"]
         )
         waiter.wait(TargetGroupArn=self.groups["blue"], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+    def _placing(self) -> dict[str, Any]:
+        network = {"awsvpcConfiguration": {"subnets": self.subnets}}
+        return {"launchType": "FARGATE", "networkConfiguration": network}
 
     def _deployment_group(self) -> None:
         self.codedeploy.create_application(applicationName=self.application, computePlatform="ECS")

@@ -6,7 +6,7 @@ scheduler gives a task its states, stop codes and events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -104,6 +104,12 @@ class Container(Protocol):
 
     async def logs(self) -> str:
         """Standard output and error so far, newest 64 KiB; still readable after `stop`."""
+
+    async def execute(self, command: Sequence[str]) -> int:
+        """Run a command inside, in the container's environment; its exit code (126 or 127 where it cannot be run)."""
+
+    async def output(self, after: str) -> tuple[list[str], str]:
+        """Whole lines printed since a cursor (at first ""), and the next cursor; once it has ended, what is left too."""
 
 
 class Runtime(Protocol):

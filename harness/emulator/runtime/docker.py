@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ T = TypeVar("T")
 log = logging.getLogger("rehearse.emulator")
 HOME_LABEL = "rehearsal.home"
 LOG_LINES = 2000
+MOST_LINES = 20_000  # read at once for whoever follows the output
 LONGEST_WAIT = 24 * 3600  # seconds an engine call may take: waiting for a container's end is one
 PULLED = "ledger/pulled-images"  # in the state directory: a line for each name that we gave to an image
 THREADS = 64  # each running container occupies one with its wait
@@ -181,6 +183,7 @@ class DockerContainer:
         self._runtime, self._raw, self._spec = runtime, raw, spec
         self.addresses = addresses
         self._logs: str | None = None
+        self._stamped: str | None = None  # all of its output with timestamps, once it has ended
         self.ended: asyncio.Task[Exit] = asyncio.create_task(self._watch())
 
     async def wait(self) -> Exit:
@@ -200,6 +203,25 @@ class DockerContainer:
     def _read_logs(self) -> str:
         return str(self._raw.logs(tail=LOG_LINES).decode(errors="replace"))
 
+    async def execute(self, command: Sequence[str]) -> int:
+        try:
+            return int((await self._runtime.run(lambda: self._raw.exec_run(list(command)))).exit_code)
+        except APIError:  # it has ended meanwhile, or is not yet to be entered
+            return 126
+
+    async def output(self, after: str) -> tuple[list[str], str]:
+        """The cursor is the engine's timestamp of the last line: fixed width, so that text order is time order."""
+        text = (
+            self._stamped if self._stamped is not None else await self._runtime.run(lambda: self._read_stamped(after))
+        )
+        pairs = [line.partition(" ")[::2] for line in text.splitlines()]
+        fresh = [(stamp, line) for stamp, line in pairs if stamp > after]
+        return [line for _, line in fresh], fresh[-1][0] if fresh else after
+
+    def _read_stamped(self, after: str) -> str:
+        since = datetime.fromisoformat(after[:19] + "+00:00") if after else None
+        return str(self._raw.logs(timestamps=True, since=since, tail=MOST_LINES).decode(errors="replace"))
+
     async def _unless_gone(self, call: Callable[[], object]) -> None:
         """Its end may come first: then there is nothing left to do."""
         try:
@@ -216,6 +238,7 @@ class DockerContainer:
             await self._runtime.run(self._raw.reload)
             out_of_memory = self._raw.attrs["State"].get("OOMKilled", False)
             self._logs = await self._runtime.run(self._read_logs)
+            self._stamped = await self._runtime.run(lambda: self._read_stamped(""))
         except NotFound:
             return Exit(137, "removed by someone else")
         await self._unless_gone(lambda: self._raw.remove(v=True, force=True))

@@ -30,6 +30,7 @@ from harness.emulator.runtime.base import (
     not_found,
     wrong_platform,
 )
+from harness.emulator.runtime.inside import Inside, lines_of
 
 MARKER = "REHEARSAL_TASK_OF"  # in the environment of everything started from a state directory
 PORTS = range(20000, 30000)  # below the ephemeral range, so that no outgoing connection takes one
@@ -69,12 +70,13 @@ class ProcessRuntime:
         port = next(self._ports)
         closed = {other: next(self._ports) for other in spec.ports if other != manifest.port}
         log = self.home / "logs" / f"{spec.task_id}-{spec.name}.log"
+        environment = self._environment(manifest, spec, port)
         try:
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(
                     *_argv(manifest, spec),
                     cwd=manifest.workdir,
-                    env=self._environment(manifest, spec, port),
+                    env=environment,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -86,6 +88,7 @@ class ProcessRuntime:
         container = ProcessContainer(
             process, spec, addresses, log, self.home / "ledger" / f"{process.pid}.json", self._clock
         )
+        container.inside = Inside(manifest.workdir, environment, addresses)
         self._containers.add(container)
         container.ended.add_done_callback(lambda _: self._containers.discard(container))
         return container
@@ -124,7 +127,10 @@ def _stored(image: str, stored: StoredImage) -> images.Manifest:
 
 
 class ProcessContainer:
-    """One process group. `ended` is settled with its Exit. `folders` are what a crash would leave of it, for `sweep`."""
+    """One process group. `ended` is settled with its Exit; `inside` is set right after it was made. `folders` are what a crash would
+    leave of it, for `sweep`."""
+
+    inside: Inside
 
     def __init__(
         self,
@@ -156,6 +162,12 @@ class ProcessContainer:
             if not self.ended.done():
                 self.kill()
         return await self.wait()
+
+    async def execute(self, command: Sequence[str]) -> int:
+        return await self.inside.run(command)
+
+    async def output(self, after: str) -> tuple[list[str], str]:
+        return lines_of(self._log, int(after or 0), ended=self.ended.done())
 
     def kill(self) -> None:
         """SIGKILL for the whole group."""
