@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,19 +16,20 @@ from aiohttp import web
 
 from harness.emulator import refusal
 from harness.emulator.cloud import ACCOUNT, Answer, Caller, Request
-from harness.emulator.in_process import Clients, wsgi
-from harness.emulator.upstream import Upstream
+from harness.emulator.in_process import ACCOUNT_HEADER, Clients, wsgi
+from harness.emulator.upstream import Scope, Upstream
 from harness.emulator.wire import WireAnswer, WireRequest, service_model
 from harness.errors import UsageError
 
+ACCOUNT_KEY = re.compile(r"[0-9]{12}")
 DRIVABLE = frozenset({"ecs", "elbv2"})  # together only: one's tasks are the other's targets
 NO_SUCH_PAGE = b"<!doctype html>\n<html lang=en>\n<title>40"  # how Flask says that it has no such path or method
 log = logging.getLogger("rehearse.delegate")
 
 
 class Delegate(Protocol):
-    async def serve(self, request: web.Request, asked: WireRequest, signed_for: str) -> web.StreamResponse:
-        """Answer a request that is for none of our services; `signed_for` is the service of its signature's scope, or empty.
+    async def serve(self, request: web.Request, asked: WireRequest, scope: Scope) -> web.StreamResponse:
+        """Answer a request that is for none of our services; `scope` is its signature's access key, region and service, or empty strings.
 
         Its body is in `asked` where it was needed to find the service, else still to be read from `request`.
         """
@@ -37,6 +39,12 @@ class Delegate(Protocol):
 
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         """One operation in process, for `Cloud.call`. Raises AwsError."""
+
+    def in_use(self) -> bool:
+        """Whether anything can be in it: False until moto, which starts empty, was asked for something."""
+
+    async def key_of(self, caller: Caller, certificate: str) -> str | None:
+        """The private key (PEM) of an ACM certificate; None where it is not to be had."""
 
     async def close(self) -> None: ...
 
@@ -60,12 +68,13 @@ class Moto:
         self._clients = Clients("http://127.0.0.1", self._answer)
         self._app: Any = None
 
-    async def serve(self, request: web.Request, asked: WireRequest, signed_for: str) -> web.StreamResponse:
-        whole = replace(asked, body=asked.body or await request.read())
+    async def serve(self, request: web.Request, asked: WireRequest, scope: Scope) -> web.StreamResponse:
+        headers = {ACCOUNT_HEADER: _account_of(scope[0]), **asked.headers}
+        whole = replace(asked, headers=headers, body=asked.body or await request.read())
         return response_of(await self._forward(whole))
 
     async def account(self, caller: Caller) -> str:
-        return ACCOUNT
+        return _account_of(caller.access_key)
 
     async def _forward(self, asked: WireRequest) -> WireAnswer:
         try:
@@ -85,6 +94,12 @@ class Moto:
         work = partial(self._clients.call, caller, service, operation, request)
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    def in_use(self) -> bool:
+        return self._app is not None
+
+    async def key_of(self, caller: Caller, certificate: str) -> str | None:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _key_of, caller, certificate)
+
     async def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -94,9 +109,23 @@ class Moto:
         return wsgi(self._app, asked)
 
 
+def _account_of(access_key: str) -> str:
+    """An access key of twelve digits is the account, as moto and LocalStack have it."""
+    return access_key if ACCOUNT_KEY.fullmatch(access_key) else ACCOUNT
+
+
+def _key_of(caller: Caller, certificate: str) -> str | None:
+    """ACM exports no key of a public certificate to anybody but AWS's own services; the load balancer is one."""
+    from moto.acm.models import acm_backends
+
+    key: bytes = acm_backends[caller.account][caller.region].get_certificate(certificate).key
+    return key.decode()
+
+
 def _load_moto() -> Callable[..., Any]:
     """The import takes a second, so it waits for the first request that needs it."""
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+    os.environ.setdefault("MOTO_ACM_VALIDATION_WAIT", "0")  # nobody waits for DNS here
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     def of_service(service: Any) -> Any:
@@ -119,14 +148,20 @@ class Driven:
             for service, metadata in names.items()
         }
 
-    async def serve(self, request: web.Request, asked: WireRequest, signed_for: str) -> web.StreamResponse:
-        return await self._by_scope.get(signed_for, self._delegate).serve(request, asked, signed_for)
+    async def serve(self, request: web.Request, asked: WireRequest, scope: Scope) -> web.StreamResponse:
+        return await self._by_scope.get(scope[2], self._delegate).serve(request, asked, scope)
 
     async def account(self, caller: Caller) -> str:
         return await self._delegate.account(caller)
 
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         return await self._driven.get(service, self._delegate).call(caller, service, operation, request)
+
+    def in_use(self) -> bool:
+        return self._delegate.in_use()
+
+    async def key_of(self, caller: Caller, certificate: str) -> str | None:
+        return await self._delegate.key_of(caller, certificate)
 
     async def close(self) -> None:
         for one in (self._delegate, *self._driven.values()):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,10 @@ import aiohttp
 from aiohttp import web
 
 from harness import clock
-from harness.emulator.alb.messages import AccessRow
-from harness.emulator.alb.metrics import Metrics
-from harness.emulator.cloud import AwsError, Caller, Cloud
+from harness.emulator.cloud import Answer, AwsError, Caller, Cloud
 from harness.emulator.upstream import end_to_end, pass_through, streamed
 
+NAMESPACE = "AWS/ApplicationELB"
 LOAD_BALANCER_SAYS = "awselb/"
 HTTP = 80  # the port that a Host header does not name
 log = logging.getLogger("rehearse.front")
@@ -41,7 +41,6 @@ class Fronts:
 
     def __init__(self, cloud: Cloud, executor: str) -> None:
         self._cloud, self._executor = cloud, executor
-        self._metrics = Metrics(cloud, lambda row: self._owners[row.load_balancer])
         self._owners: dict[str, Caller] = {}
         self._opening: dict[tuple[str, int], asyncio.Task[Listener]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -88,12 +87,19 @@ class Fronts:
             return _broken_off(request)
         async with answer:
             by_itself = answer.headers.get("Server", "").startswith(LOAD_BALANCER_SAYS)
-            row = row_of(request, name, port, answer.status, clock.monotonic() - began, by_itself=by_itself)
-            self._metrics.add([row])
+            seconds = clock.monotonic() - began
+            self._count(name, metric_data(name, answer.status, seconds, by_itself=by_itself))
             try:
                 return await streamed(request, answer)
             except (aiohttp.ClientError, ConnectionError):  # either side went away in the middle
                 return _broken_off(request)
+
+    def _count(self, name: str, data: list[dict[str, Any]]) -> None:
+        if data:
+            put = self._cloud.call(
+                self._owners[name], "cloudwatch", "PutMetricData", Namespace=NAMESPACE, MetricData=data
+            )
+            self._cloud.spawn(_done(put), "metrics of the load balancers")
 
     def _connected(self) -> aiohttp.ClientSession:
         """A connection for each request: a kept one that dies would be a failure that no user of ALB meets."""
@@ -128,6 +134,10 @@ def _broken_off(request: web.Request) -> web.StreamResponse:
     return web.Response(status=502)
 
 
+async def _done(call: Coroutine[Any, Any, Answer]) -> None:
+    await call
+
+
 def owner_of(arn: str) -> Caller:
     """Region and account of an ARN. Raises AwsError where it is none of a load balancer."""
     parts = arn.split(":", 5)
@@ -136,30 +146,15 @@ def owner_of(arn: str) -> Caller:
     return Caller(parts[3], parts[4])
 
 
-def row_of(
-    request: web.Request, load_balancer: str, port: int, status: int, seconds: float, *, by_itself: bool
-) -> AccessRow:
-    """What the access log would have; which target and group answered cannot be seen from here."""
-    return AccessRow(
-        time=clock.now() - seconds,
-        load_balancer=load_balancer,
-        listener_port=port,
-        client=request.remote or "-",
-        target="-" if by_itself else "unknown",
-        target_group="",
-        request_time=-1 if by_itself else 0.0,
-        target_time=-1 if by_itself else seconds,
-        response_time=-1 if by_itself else 0.0,
-        elb_status=status,
-        target_status=None if by_itself else status,
-        received_bytes=request.content_length or 0,
-        sent_bytes=0,
-        method=request.method,
-        url=request.raw_path,
-        protocol="HTTP/1.1",
-        user_agent=request.headers.get("User-Agent", "-"),
-        trace_id="-",
-        rule_priority="-",
-        actions="forward",
-        error_reason="-",
-    )
+def metric_data(load_balancer: str, status: int, seconds: float, *, by_itself: bool) -> list[dict[str, Any]]:
+    """What ALB counts of one request. Which target and group answered cannot be seen from here."""
+    told = {"Dimensions": [{"Name": "LoadBalancer", "Value": load_balancer}], "Timestamp": clock.utc()}
+    if by_itself and status < 400:  # a redirect or a fixed answer
+        return []
+    if by_itself:
+        names = [f"HTTPCode_ELB_{status // 100}XX_Count", *([f"HTTPCode_ELB_{status}_Count"] if status >= 500 else [])]
+    else:
+        names = ["RequestCount", f"HTTPCode_Target_{status // 100}XX_Count"]
+    data = [{**told, "MetricName": name, "Unit": "Count", "Value": 1.0} for name in names]
+    time = {**told, "MetricName": "TargetResponseTime", "Unit": "Seconds", "Value": seconds}
+    return data if by_itself else [*data, time]

@@ -20,6 +20,7 @@ from harness.emulator.wire import WireRequest
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "expect"}
 CONNECTING = 5.0  # seconds until an upstream that does not answer is one that is not there
+Scope = tuple[str, str, str]  # access key, region and service of a signature
 log = logging.getLogger("rehearse.upstream")
 
 
@@ -32,7 +33,7 @@ class Upstream:
         self._session: aiohttp.ClientSession | None = None
         self._accounts: dict[str, str] = {}
 
-    async def serve(self, request: web.Request, asked: WireRequest, signed_for: str) -> web.StreamResponse:
+    async def serve(self, request: web.Request, asked: WireRequest, scope: Scope) -> web.StreamResponse:
         """Pass a request on and its answer back; what was read of the body already is in `asked`."""
         body: Any = asked.body or (request.content if request.can_read_body else None)
         sent = self._connected().request(
@@ -75,6 +76,12 @@ class Upstream:
     async def _send(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         work = partial(self._clients.call, caller, service, operation, request)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def in_use(self) -> bool:
+        return True
+
+    async def key_of(self, caller: Caller, certificate: str) -> str | None:
+        return None
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
