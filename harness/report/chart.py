@@ -15,14 +15,13 @@ from harness.report.words import Word, word
 
 LEFT, RIGHT = 34.0, 12.0
 LABEL, GAP, ROW = 17.0, 14.0, 17.0
-SYMBOLS = {"deploy": "▶", "action": "■", "refused": "⊘", "alarm": "⚠", "alarm_off": "○", "rollback": "↩", "over": "●"}
 MARK_ROWS = 6
 Step = tuple[float, float, Weight]
 Lane = Callable[[Drawing, Timeline, Scale, float], float]
 
 
-def draw(timeline: Timeline, width: int, name: str) -> Markup:
-    """`width` in CSS pixels; `name` keeps the ids of several charts of one page apart."""
+def draw(timeline: Timeline, width: int, kind: str, name: str = "") -> Markup:
+    """`width` in CSS pixels; `kind` is wide or narrow; `name` keeps the ids of several charts of one page apart."""
     scale = Scale(timeline.start, timeline.end, LEFT, width - RIGHT)
     back, front = Drawing(), Drawing()
     y = marks_top = 4.0
@@ -41,10 +40,10 @@ def draw(timeline: Timeline, width: int, name: str) -> Markup:
             y = lane(front, timeline, scale, y + LABEL) + GAP
     _rules(back, timeline, scale, marks_top, marks_bottom, y)
     y = _axis(front, timeline, scale, y)
-    return _framed([*back.parts, *front.parts], timeline, width, y, name)
+    return _framed([*back.parts, *front.parts], timeline, width, y, kind, name or kind)
 
 
-def _framed(parts: list[str], timeline: Timeline, width: int, height: float, name: str) -> Markup:
+def _framed(parts: list[str], timeline: Timeline, width: int, height: float, kind: str, name: str) -> Markup:
     failed = sum(bucket.failed for bucket in timeline.buckets)
     title = "{} · {}".format(*word("chart"))
     description = (
@@ -53,7 +52,8 @@ def _framed(parts: list[str], timeline: Timeline, width: int, height: float, nam
         + "; ".join(f"{number(mark.at)} s {mark.kind} {mark.text}" for mark in timeline.marks)
     )
     return Markup(  # every text in `parts` was escaped when it was drawn
-        f'<svg role="img" aria-labelledby="{name}-t {name}-d" viewBox="0 0 {width} {number(height)}" class="chart {name}" '
+        f'<svg role="img" aria-labelledby="{name}-t {name}-d" viewBox="0 0 {width} {number(height)}" class="chart {kind}" '
+        f'data-left="{LEFT:g}" data-right="{width - RIGHT:g}" data-start="{timeline.start:.3f}" data-end="{timeline.end:.3f}" '
         f'xmlns="http://www.w3.org/2000/svg"><title id="{name}-t">{escape(title)}</title>'
         f'<desc id="{name}-d">{escape(description)}</desc>{"".join(parts)}</svg>'
     )
@@ -78,7 +78,7 @@ def _marks(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> floa
 
 
 def _label(mark: Mark) -> Word:
-    symbol, named = SYMBOLS[mark.kind], {"alarm", "alarm_off", "refused"}
+    symbol, named = look.MOMENTS[mark.kind], {"alarm", "alarm_off", "refused"}
     if mark.kind in ("deploy", "rollback"):
         return Word(*(f"{symbol} {one}" for one in word(mark.kind)))
     if mark.kind in named:

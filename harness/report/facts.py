@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness import expectations
 from harness.expectations import Evidence, Judgement, outcome, rollback, users
 from harness.expectations.evidence import is_good
-from harness.journal import DeploymentSeen, Event, LifecycleSeen, PhaseEntered, RequestDone, Waited, of
+from harness.journal import DeploymentSeen, Event, LifecycleSeen, PhaseEntered, Provisioned, RequestDone, Waited, of
 
 CUT_SHORT = 0.3  # seconds by which a wait must have ended early to be called so
 TRIGGERS = {"alarm": "alarm", "hook": "hook", "request": "request"}
@@ -80,6 +80,20 @@ class Facts:
     paid: Paid
     detection: float | None
     rollback: float | None
+
+    @property
+    def failed_at(self) -> str | None:
+        return outcome.failed_at_of(self.evidence)
+
+    @property
+    def cause(self) -> str | None:
+        return outcome.cause_of(self.evidence)
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Version to `name:tag@sha256:...`; empty where the journal does not say."""
+        made = of(list(self.evidence.events), Provisioned)
+        return dict(made[-1].images) if made else {}
 
 
 def facts_of(events: Sequence[Event]) -> Facts:

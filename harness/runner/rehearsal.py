@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from botocore.exceptions import ClientError
 
 from harness import clock, compression
 from harness.driver import Network, Session, Stack, codedeploy, error_code, until
-from harness.driver.elbv2 import PRODUCTION_PORT
+from harness.driver.ecs import image_of
+from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.driver.names import Names
 from harness.errors import HarnessError, Interrupted, WaitTimedOut
 from harness.journal import (
@@ -42,6 +44,7 @@ from harness.scenario import Action, Scenario
 from harness.targets import Target
 
 LOOK = 0.1  # seconds between two decisions
+WAITS_EVERY = 1.0  # seconds between two questions for waits that have begun
 STEADY_WITHIN = 180.0  # beside the time the app itself takes to start
 SETTLE = 2.0  # real seconds of traffic after the end and its drain: what is live then is what users are left with
 DRAIN_AT_MOST = 30.0  # of which users are watched
@@ -68,6 +71,7 @@ class Rehearsal:
     broke_off: str = ""
     summary: Summary = field(default_factory=Summary)
     _observer: Observer | None = None
+    _last_wait: int = -1
 
     def run(self) -> None:
         began = clock.monotonic()
@@ -103,7 +107,29 @@ class Rehearsal:
     def _provision(self, stack: Stack) -> None:
         self._enter("provision")
         stack.provision()
-        self._write(Provisioned(at=clock.now(), resources=dict(stack.resources)))
+        self._write(
+            Provisioned(
+                at=clock.now(),
+                resources=dict(stack.resources),
+                endpoint=self.target.endpoint,
+                region=self.target.region,
+                listeners=self._listeners(stack),
+                images=self._images(),
+            )
+        )
+
+    def _listeners(self, stack: Stack) -> dict[str, str]:
+        ports = {"production": PRODUCTION_PORT} | ({"test": TEST_PORT} if stack.test_listener else {})
+        return {route: stack.url(port) for route, port in ports.items()}
+
+    def _images(self) -> dict[str, str]:
+        """`sampleapp:v2@sha256:...` per version; without the digest where nobody knows it."""
+        release, found = self.scenario.release, {}
+        for version in (release.from_, release.to):
+            image = image_of(self.scenario.service, version)
+            digest = self.target.digest(image)
+            found[version.version] = f"{image}@{digest}" if digest else image
+        return found
 
     def _steady(self, stack: Stack) -> bool:
         """Wait until all has been well for as long as the scenario says. Not reaching it is a finding, not a failure."""
@@ -144,7 +170,7 @@ class Rehearsal:
             yield observer
         finally:
             observer.stop()
-            self._record_waits(stack)
+            self._record_waits(stack.group.name)
 
     @contextmanager
     def _users(self, stack: Stack) -> Iterator[None]:
@@ -172,7 +198,7 @@ class Rehearsal:
     def _follow(self, stack: Stack, observer: Observer, deployment: str) -> None:
         """Until every deployment has ended: do what the scenario does on the way, and give up when green does not come up."""
         agenda = during.Agenda(self.scenario.during, self.plan.real)
-        began, gave_up = clock.monotonic(), False
+        began, gave_up, next_waits = clock.monotonic(), False, 0.0
         limit = self.plan.give_up_after_seconds + self.plan.waits_seconds + PATIENCE
         while True:
             view, now = observer.view, clock.monotonic()
@@ -185,6 +211,9 @@ class Rehearsal:
                 self._give_up(stack, deployment)
             if now - began > limit:
                 raise WaitTimedOut(f"deployment {deployment} to end", limit, view.deployments.get(deployment))
+            if now >= next_waits:
+                next_waits = now + WAITS_EVERY
+                self._record_waits_so_far(stack.group.name)
             self._pause(LOOK)
         for action in agenda.missed:
             message = f"{during.describe(action)}: the moment never came"
@@ -226,15 +255,24 @@ class Rehearsal:
             versions=versions(),
             commit=self.commit,
             by=whoami(),
+            pid=os.getpid(),
         )
 
-    def _record_waits(self, stack: Stack) -> None:
-        """An extra lane, from the emulator only."""
-        for wait in self.target.waits(-1):
-            if wait["deployment_group"] == stack.group.name:
+    def _record_waits(self, group: str) -> None:
+        """Those that have begun since it was last called. An extra lane, from the emulator only."""
+        for wait in self.target.waits(self._last_wait):
+            self._last_wait = wait["n"]
+            if wait["deployment_group"] == group:
                 self._write(
                     Waited(at=wait["since"], why=wait["why"], declared=wait["declared"], effective=wait["effective"])
                 )
+
+    def _record_waits_so_far(self, group: str) -> None:
+        """So that who looks on sees both clocks; what could not be had now is recorded at the end."""
+        try:
+            self._record_waits(group)
+        except HarnessError as error:
+            log.info("%s: the waits so far: %s", self.scenario.id, error)
 
     def _write(self, event: Event) -> None:
         self._journal.write(event)

@@ -28,13 +28,17 @@ def nothing(_: int) -> list[Mapping[str, Any]]:
     return []
 
 
+def unknown(_: str) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """An open target.
 
     `endpoint` is None for AWS itself. `runtime` says who runs the tasks, `why` why that one. `reach` gives the URL of a load
     balancer's listener as this machine sees it. `waits` gives the emulator's compressed waits after a number, nothing elsewhere.
-    `unsupported` says why a scenario cannot run here, None when it can.
+    `digest` is that of an image (`name:tag`), None where it is not known. `unsupported` says why a scenario cannot run here, None when it can.
     """
 
     name: str
@@ -45,4 +49,5 @@ class Target:
     compresses: bool
     reach: Callable[[LoadBalancer, int], str]
     waits: Callable[[int], list[Mapping[str, Any]]] = nothing
+    digest: Callable[[str], str | None] = unknown
     unsupported: Callable[[Scenario], str | None]
