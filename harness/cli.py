@@ -300,9 +300,7 @@ def _other_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     one.add_argument("run_a", type=Path, metavar="RUN_A")
     one.add_argument("run_b", type=Path, metavar="RUN_B")
     one.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where compare.html goes (default: here)")
-    for name, help_ in (
-        ("aws", "plan, up, run, status and down on AWS"),
-    ):
+    for name, help_ in (("aws", "plan, up, run, status and down on AWS"),):
         one = verbs.add_parser(name, help=f"{help_} (not built yet)")
         one.set_defaults(verb=do_not_built, name=name)
         one.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)

@@ -112,6 +112,7 @@ class Picture:
         self.users = Users()
         self.news: deque[dict[str, Any]] = deque(maxlen=NEWS_KEPT)
         self.troubles: deque[str] = deque(maxlen=ERRORS_KEPT)
+        self._told = 0
         self.steady: SteadyState | None = None
         self.ended: RunEnded | None = None
 
@@ -180,7 +181,9 @@ class Picture:
         self.lifecycle.setdefault(event.deployment, {})[event.name] = event
         if event.status not in ("Pending", "Skipped"):
             said = f": {event.diagnostics}" if event.diagnostics and event.status == "Failed" else ""
-            self._tell(event.ended or event.started or event.at, _tone(event.status), f"{event.name} {event.status}{said}")
+            self._tell(
+                event.ended or event.started or event.at, _tone(event.status), f"{event.name} {event.status}{said}"
+            )
 
     def _Waited(self, event: Waited) -> None:
         if event.at not in {one.at for one in self.waits}:
@@ -201,8 +204,11 @@ class Picture:
         self.task_sets[event.id] = event
 
     def _TaskSeen(self, event: TaskSeen) -> None:
-        if event.task not in {one.task for one in self.stopped}:
-            self.tasks[event.task] = event
+        if event.task in {one.task for one in self.stopped}:
+            return
+        before, self.tasks[event.task] = self.tasks.get(event.task), event
+        if before is None or before.status != event.status:
+            self._tell(event.at, "task", f"{event.side or ''} task {event.task[:8]} {event.status}".strip())
 
     def _TaskStopped(self, event: TaskStopped) -> None:
         self.tasks.pop(event.task, None)
@@ -238,7 +244,8 @@ class Picture:
         self.ended, self.phase, self.since = event, "done", event.at
 
     def _tell(self, at: float, kind: str, text: str) -> None:
-        self.news.append({"at": at, "kind": kind, "text": _short(text)})
+        self.news.append({"n": self._told, "at": at, "kind": kind, "text": _short(text)})
+        self._told += 1
 
     # ---- what is asked of it
 
@@ -300,7 +307,9 @@ class Picture:
         """Those of one lifecycle event: what has begun since, and in AllowTraffic what is still to come before its end."""
         begun = [_span(one.declared, one.effective, one.at) for one in self.waits if one.at >= began - 0.5]
         if doing == "AllowTraffic":
-            begun += [_span(one.declared, one.effective, None) for one in self._planned() if one.why != "termination wait"]
+            begun += [
+                _span(one.declared, one.effective, None) for one in self._planned() if one.why != "termination wait"
+            ]
         elif doing == "termination wait":
             begun += [_span(one.declared, one.effective, None) for one in self._planned()]
         return begun
@@ -316,7 +325,11 @@ class Picture:
         """The last errors, newest first: of users, tasks, calls."""
         told = [one for one in self.news if one["kind"] in ("failed", "refused", "alarm")]
         requests = [
-            {"at": one["at"], "kind": "failed", "text": f"{one['status'] or one['text']} {one['version'] or ''}".strip()}
+            {
+                "at": one["at"],
+                "kind": "failed",
+                "text": f"{one['status'] or one['text']} {one['version'] or ''}".strip(),
+            }
             for one in self.users.errors
         ]
         return sorted([*told, *requests], key=lambda one: float(one["at"]), reverse=True)[:ERRORS_KEPT]

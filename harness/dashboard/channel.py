@@ -22,7 +22,8 @@ class Channel:
     def __init__(self, path: Path) -> None:
         self.path, self.picture = path, Picture()
         self.message, self.count, self.watchers = "{}", 0, 0
-        self._follower, self._verdict, self._problem = Follower(path), None, ""
+        self._follower = Follower(path)
+        self._verdict: dict[str, Any] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Channel:
@@ -60,6 +61,6 @@ class Channel:
         self.message, self.count = json.dumps(told, ensure_ascii=False), self.count + 1
 
 
-def _judge(path: Path) -> dict[str, Any] | None:
+def _judge(path: Path) -> dict[str, Any]:
     events: list[Event] = journal.read(path)
     return judged(expectations.judge(events))

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 TOKEN_HEADER = "X-Rehearse-Token"
 POLICY = (
@@ -26,7 +27,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def names(port: int) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def refusal(request: web.Request, port: int, token: str) -> str:
     return "" if hmac.compare_digest(given.encode(), token.encode()) else f"an action needs the token in {TOKEN_HEADER}"
 
 
-def middleware(port: Callable[[], int], token: str) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def middleware(port: Callable[[], int], token: str) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         why = refusal(request, port(), token)

@@ -227,7 +227,9 @@ async def started(dashboard: Dashboard) -> web.AppRunner:
         await site.start()
     except OSError as error:
         await runner.cleanup()
-        raise TargetUnavailable(f"port {dashboard.asked.port} of this machine: {error.strerror}; choose --port") from error
+        raise TargetUnavailable(
+            f"port {dashboard.asked.port} of this machine: {error.strerror}; choose --port"
+        ) from error
     dashboard.port = runner.addresses[0][1]
     return runner
 

@@ -83,7 +83,9 @@ def _side(picture: Picture, side: str) -> dict[str, Any]:
         "version": picture.scenario.versions.get(side, "") if picture.scenario else "",
         "states": health.states if health else {},
         "reasons": list(health.reasons) if health else [],
-        "task_set": {"status": sets[-1].status, "desired": sets[-1].desired, "running": sets[-1].running} if sets else None,
+        "task_set": {"status": sets[-1].status, "desired": sets[-1].desired, "running": sets[-1].running}
+        if sets
+        else None,
         "tasks": [
             {
                 "id": one.task,

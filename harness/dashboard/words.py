@@ -16,7 +16,9 @@ WORDS: dict[str, Word] = {
     "stop": Word("Stop", "중지"),
     "continue": Word("Continue", "계속"),
     "rollback": Word("Roll back", "롤백"),
-    "look_only": Word("To look only: acting needs the address with its token", "보기 전용: 조작하려면 토큰이 있는 주소가 필요"),
+    "look_only": Word(
+        "To look only: acting needs the address with its token", "보기 전용: 조작하려면 토큰이 있는 주소가 필요"
+    ),
     "sent": Word("sent: {action}", "요청함: {action}"),
     "refused": Word("refused: {why}", "거부됨: {why}"),
     "users": Word("Users", "사용자"),

@@ -16,6 +16,7 @@ from harness.report.words import Word, word
 LEFT, RIGHT = 34.0, 12.0
 LABEL, GAP, ROW = 17.0, 14.0, 17.0
 MARK_ROWS = 6
+TARGETS_AT_MOST = 10  # drawn one by one; more of them as counts
 Step = tuple[float, float, Weight]
 Lane = Callable[[Drawing, Timeline, Scale, float], float]
 
@@ -31,7 +32,7 @@ def draw(timeline: Timeline, width: int, kind: str, name: str = "") -> Markup:
         ("lane_lifecycle", bool(timeline.bands), _bands),
         ("lane_weights", bool(timeline.weights), _weights),
         ("lane_requests", bool(timeline.buckets), _requests),
-        ("lane_health", bool(timeline.health), _health),
+        ("lane_health", bool(timeline.health), _targets if 0 < len(timeline.targets) <= TARGETS_AT_MOST else _health),
         ("lane_waits", bool(timeline.breaks), _breaks),
     )
     for key, shown, lane in lanes:
@@ -195,6 +196,24 @@ def _stacks(
             y -= height
             found.setdefault(kind, []).append((left, y, max(right - left - 0.3, 0.6), height))
     return found
+
+
+def _targets(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> float:
+    """A strip per target."""
+    for life in timeline.targets:
+        drawing.text(scale.left - 6, y + 11.5, look.SIDES[life.side].symbol, f"t-{life.side}", "end")
+        for start, until, state in life.spans:
+            left, right, seen = scale(start), scale(until), look.health(state)
+            kind = {"healthy": f"h-{life.side}", "unhealthy": "h-bad", "unavailable": "h-bad"}.get(state, "h-none")
+            told = f"{life.target}: {state}, {start:.1f} s to {until:.1f} s"
+            drawing.rect(left, y + 1, max(right - left - 1, 1), ROW - 4, f"health {kind}", told)
+            label = Word(f"{seen.symbol} {seen.en}", f"{seen.symbol} {seen.ko}")
+            for text in (label, Word(seen.symbol, seen.symbol)):
+                if width_of_word(text) + 6 < right - left:
+                    drawing.text((left + right) / 2, y + 12, text, "on-soft", "middle")
+                    break
+        y += ROW
+    return y + 2
 
 
 def _health(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> float:

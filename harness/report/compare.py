@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -65,11 +65,12 @@ def of_directories(a: Path, b: Path) -> Comparison:
     """Each is the directory of one scenario's run, or of several. Raises UsageError where there is nothing to compare."""
     facts_a, facts_b = _facts(a), _facts(b)
     if len(facts_a) == len(facts_b) == 1:  # whatever they are called: whoever names two runs means these two
-        scenarios: Sequence[tuple[str, Facts | None, Facts | None]] = [
-            (" / ".join(dict.fromkeys([*facts_a, *facts_b])), *facts_a.values(), *facts_b.values())
+        (one,), (other,) = facts_a.values(), facts_b.values()
+        scenarios: list[tuple[str, Facts | None, Facts | None]] = [
+            (" / ".join(dict.fromkeys([*facts_a, *facts_b])), one, other)
         ]
     else:
-        scenarios = [(one, facts_a.get(one), facts_b.get(one)) for one in dict.fromkeys([*facts_a, *facts_b])]
+        scenarios = [(name, facts_a.get(name), facts_b.get(name)) for name in dict.fromkeys([*facts_a, *facts_b])]
     return Comparison(_name(a, b), _name(b, a), tuple(pair_of(*one) for one in scenarios))
 
 
@@ -147,7 +148,7 @@ def _lifecycle(a: Facts, b: Facts) -> list[Row]:
     for key in dict.fromkeys([*spans_a, *spans_b]):
         x, y = spans_a.get(key), spans_b.get(key)
         label = Word(*(f"{before}{key[1]}" for before in (("rollback: ", "롤백: ") if key[0] else ("", ""))))
-        rows.append(_durations("lifecycle", label, x and x.declared, y and y.declared))
+        rows.append(_durations("lifecycle", label, x.declared if x else None, y.declared if y else None))
     return [*rows, _durations("lifecycle", word("deployment_seconds"), _whole(a), _whole(b))]
 
 
@@ -189,7 +190,13 @@ def _users(a: Facts, b: Facts) -> list[Row]:
             Row("users", Word(f"p{rank}", f"p{rank}"), seconds(one), seconds(other), alike(one, other, LATENCY_ALIKE))
             for rank, one, other in ((50, x.p50, y.p50), (95, x.p95, y.p95), (99, x.p99, y.p99))
         ),
-        Row("users", word("rollback_seconds"), seconds(a.rollback), seconds(b.rollback), alike(a.rollback, b.rollback, 2.0)),
+        Row(
+            "users",
+            word("rollback_seconds"),
+            seconds(a.rollback),
+            seconds(b.rollback),
+            alike(a.rollback, b.rollback, 2.0),
+        ),
     ]
 
 

@@ -43,7 +43,9 @@ def _charts(pair: Pair, index: int) -> list[tuple[str, Facts, list[Markup]]]:
     """(A or B, its facts, a wide and a narrow chart); both runs from the same second to the same second."""
     if pair.a is None or pair.b is None:
         return []
-    runs: list[tuple[str, Facts, Any]] = [(name, facts, timeline_of(facts)) for name, facts in (("A", pair.a), ("B", pair.b))]
+    runs: list[tuple[str, Facts, Any]] = [
+        (name, facts, timeline_of(facts)) for name, facts in (("A", pair.a), ("B", pair.b))
+    ]
     drawn = [run for run in runs if not run[2].empty]
     start, end = min((one.start for *_, one in drawn), default=0.0), max((one.end for *_, one in drawn), default=1.0)
     return [

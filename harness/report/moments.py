@@ -25,7 +25,9 @@ def script() -> Markup:
 
 def policy(allowed: str) -> str:
     digest = base64.b64encode(hashlib.sha256(allowed.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'"
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'"
+    )
 
 
 def data(timeline: Timeline) -> Markup:
@@ -33,7 +35,10 @@ def data(timeline: Timeline) -> Markup:
     told = {
         "width": timeline.width,
         "buckets": [[round(one.start, 2), one.blue, one.green, one.nobody, one.failed] for one in timeline.buckets],
-        "bands": [[round(one.start, 2), round(one.end, 2), _band(one.name, one.rollback), one.status] for one in timeline.bands],
+        "bands": [
+            [round(one.start, 2), round(one.end, 2), _band(one.name, one.rollback), one.status]
+            for one in timeline.bands
+        ],
         "weights": [[round(one.at, 2), one.blue, one.green] for one in timeline.weights],
         "health": [[round(one.at, 2), one.side, [list(state) for state in one.states]] for one in timeline.health],
         "marks": [[round(one.at, 2), look.MOMENTS[one.kind], one.text] for one in timeline.marks],
@@ -45,7 +50,9 @@ def data(timeline: Timeline) -> Markup:
 
 def _band(name: str, rollback: bool) -> list[str]:
     told = Word(name, name) if name else word("termination_wait")
-    return [f"{before}{one}" for before, one in zip(("rollback: ", "롤백: ") if rollback else ("", ""), told, strict=True)]
+    return [
+        f"{before}{one}" for before, one in zip(("rollback: ", "롤백: ") if rollback else ("", ""), told, strict=True)
+    ]
 
 
 def _words() -> dict[str, Word]:

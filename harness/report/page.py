@@ -28,22 +28,26 @@ def text(facts: Facts) -> str:
     timeline = timeline_of(facts)
     charts = [] if timeline.empty else [chart.draw(timeline, WIDE, "wide"), chart.draw(timeline, NARROW, "narrow")]
     script = moments.script()
-    return environment().get_template("report.html.j2").render(
-        facts=facts,
-        run=facts.evidence.run,
-        scenario=facts.evidence.scenario,
-        judgement=facts.judgement,
-        verdict=look.verdict(facts.judgement.verdict),
-        met=sum(one.verdict == "met" for one in facts.judgement.results),
-        charts=charts,
-        moments=moments.data(timeline),
-        script=script,
-        policy=moments.policy(script),
-        limits=_limits(facts),
-        nobody=any(bucket.nobody for bucket in timeline.buckets),
-        icon=_icon(look.verdict(facts.judgement.verdict)),
-        figures=_figures(facts),
-        **_tables(facts),
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            facts=facts,
+            run=facts.evidence.run,
+            scenario=facts.evidence.scenario,
+            judgement=facts.judgement,
+            verdict=look.verdict(facts.judgement.verdict),
+            met=sum(one.verdict == "met" for one in facts.judgement.results),
+            charts=charts,
+            moments=moments.data(timeline),
+            script=script,
+            policy=moments.policy(script),
+            limits=_limits(facts),
+            nobody=any(bucket.nobody for bucket in timeline.buckets),
+            icon=_icon(look.verdict(facts.judgement.verdict)),
+            figures=_figures(facts),
+            **_tables(facts),
+        )
     )
 
 
@@ -128,7 +132,11 @@ def _effective(result: Result, facts: Facts) -> Word:
         return word("of_requests", count=f"{math.floor(result.limit * result.n / 100):,}", all=f"{result.n:,}")
     if result.name.startswith(("users.max_unavailable", "users.max_p", "rollback.")):
         return word("real_time", seconds=_seconds(float(result.limit)))
-    return word("of_requests", count=_value(result.limit), all=f"{result.n:,}") if "failed" in result.name else word("as_written")
+    return (
+        word("of_requests", count=_value(result.limit), all=f"{result.n:,}")
+        if "failed" in result.name
+        else word("as_written")
+    )
 
 
 def _label(result: Result) -> Markup:

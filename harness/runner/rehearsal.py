@@ -35,9 +35,10 @@ from harness.journal import (
     Waited,
 )
 from harness.observer import Observer, View, code_of
+from harness.picture import Picture
 from harness.probe.feed import Feed, Line
 from harness.probe.summary import Summary
-from harness.progress import Status
+from harness.progress import Status, status_of
 from harness.runner import during, steady
 from harness.runner.versions import versions, whoami
 from harness.scenario import Action, Scenario
@@ -70,7 +71,8 @@ class Rehearsal:
     left: list[str] = field(default_factory=list)
     broke_off: str = ""
     summary: Summary = field(default_factory=Summary)
-    _observer: Observer | None = None
+    picture: Picture = field(default_factory=Picture)
+    _folding: threading.Lock = field(default_factory=threading.Lock)
     _last_wait: int = -1
 
     def run(self) -> None:
@@ -164,7 +166,7 @@ class Rehearsal:
 
     @contextmanager
     def _observed(self, stack: Stack) -> Iterator[Observer]:
-        observer = self._observer = Observer(stack, self._write)
+        observer = Observer(stack, self._write)
         observer.start()
         try:
             yield observer
@@ -276,6 +278,8 @@ class Rehearsal:
 
     def _write(self, event: Event) -> None:
         self._journal.write(event)
+        with self._folding:
+            self.picture.add(event)
 
     def _enter(self, phase: PhaseName) -> None:
         self.phase = phase
@@ -300,19 +304,8 @@ class Rehearsal:
     @property
     def status(self) -> Status:
         """For the live view."""
-        view = self._observer.view if self._observer else None
-        now = clock.now()
-        running = self.phase in ("deploy", "settle")
-        return Status(
-            self.scenario.id,
-            phase=_doing(self.phase, view),
-            blue=view.blue if view and running else None,
-            green=view.green if view and running else None,
-            rate=self.summary.rate(now),
-            requests=self.summary.requests,
-            failed=self.summary.failed,
-            gap=self.summary.gap(now) if running else self.summary.longest_gap,
-        )
+        with self._folding:
+            return status_of(self.scenario.id, self.picture, clock.now())
 
 
 def _shifted(view: View, deployment: str) -> bool:
@@ -321,17 +314,3 @@ def _shifted(view: View, deployment: str) -> bool:
     event = view.event(deployment, "AllowTraffic")
     begun = event is not None and event.started is not None
     return begun or (seen is not None and (seen.finished or seen.status == "Ready"))
-
-
-def _doing(phase: str, view: View | None) -> str:
-    """While deploying, the lifecycle event; `termination wait` where all events are over and the deployment is not."""
-    if phase != "deploy" or view is None or not view.deployments:
-        return phase.replace("_", " ")
-    deployment = list(view.deployments.values())[-1]
-    if deployment.finished or deployment.status in ("Created", "Queued", "Ready"):
-        return f"{'rollback ' if deployment.rollback_of else ''}{deployment.status}"
-    events = view.lifecycle.get(deployment.id, {})
-    running = [event.name for event in events.values() if event.status == "InProgress"]
-    if running:
-        return running[0]
-    return "termination wait" if events and all(one.ended for one in events.values()) else "between events"

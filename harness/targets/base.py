@@ -38,7 +38,8 @@ class Target:
 
     `endpoint` is None for AWS itself. `runtime` says who runs the tasks, `why` why that one. `reach` gives the URL of a load
     balancer's listener as this machine sees it. `waits` gives the emulator's compressed waits after a number, nothing elsewhere.
-    `digest` is that of an image (`name:tag`), None where it is not known. `unsupported` says why a scenario cannot run here, None when it can.
+    `digest` is that of an image (`name:tag`), None where it is not known.
+    `unsupported` says why a scenario cannot run here, None when it can.
     """
 
     name: str
