@@ -47,8 +47,8 @@ def refusal(request: web.Request, port: int, token: str) -> str:
         return ""
     if request.content_type != "application/json":
         return "an action is application/json"
-    given = request.headers.get(TOKEN_HEADER, "")
-    return "" if hmac.compare_digest(given.encode(), token.encode()) else f"an action needs the token in {TOKEN_HEADER}"
+    given = request.headers.get(TOKEN_HEADER, "").encode(errors="surrogateescape")
+    return "" if hmac.compare_digest(given, token.encode()) else f"an action needs the token in {TOKEN_HEADER}"
 
 
 def middleware(port: Callable[[], int], token: str) -> Middleware:

@@ -212,7 +212,7 @@ def _file(name: str) -> web.Response:
 
 
 def _message(kind: str, data: str) -> bytes:
-    return f"event: {kind}\ndata: {data}\n\n".encode()
+    return f"event: {kind}\ndata: {data}\n\n".encode(errors="replace")
 
 
 # ---- running it

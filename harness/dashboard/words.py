@@ -27,6 +27,7 @@ WORDS: dict[str, Word] = {
     "test": Word("Test listener", "테스트 리스너"),
     "target_group": Word("{side} target group", "{side} 대상 그룹"),
     "no_tasks": Word("no tasks", "태스크 없음"),
+    "not_seen": Word("not looked at yet", "아직 보지 않음"),
     "more_tasks": Word("and {count} more", "외 {count}개"),
     "stopped_tasks": Word("{count} stopped", "{count}개 중지됨"),
     "no_targets": Word("no targets", "대상 없음"),

@@ -221,7 +221,7 @@ def _health(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> flo
         seen = [one for one in timeline.health if one.side == side]
         ends = [*(one.at for one in seen[1:]), timeline.end]
         drawing.text(scale.left - 6, y + 12.5, look.SIDES[side].symbol, f"t-{side}", "end")
-        for one, until in zip(seen, ends, strict=True):
+        for one, until in zip(seen, ends, strict=False):  # a side that was never seen has only the end
             _health_strip(drawing, one, scale(one.at), scale(until), y)
         y += ROW + 2
     return y

@@ -193,7 +193,7 @@ def _targets(facts: Facts, end: float) -> tuple[TargetLife, ...]:
     for side in ("blue", "green"):
         changes = [one for one in seen if one.side == side]
         ends = [*(one.at - facts.zero for one in changes[1:]), end]
-        for one, until in zip(changes, ends, strict=True):
+        for one, until in zip(changes, ends, strict=False):  # a side that was never seen has only the end
             for target, state in one.targets.items():
                 _prolong(lives.setdefault((side, target), []), one.at - facts.zero, until, state)
     return tuple(TargetLife(*key, tuple(spans)) for key, spans in lives.items())

@@ -75,7 +75,8 @@ export class Diagram {
         this.stream(`${route}-${each}`, weight, each, route === "production" ? rate : 0);
       }
     }
-    for (const each of ["blue", "green"]) this.showGroup(each, told.sides[each]);
+    const early = ["waiting", "provision", "steady_state"].includes(told.phase);
+    for (const each of ["blue", "green"]) this.showGroup(each, told.sides[each], early);
     text(this.title, summary(told));
   }
 
@@ -91,23 +92,23 @@ export class Diagram {
     attribute(flow, "stroke-width", (5 + weight / 12).toFixed(1));
   }
 
-  showGroup(side, told) {
+  showGroup(side, told, early) {
     const group = this.groups[side];
     text(group.name, `${looks("side", side).symbol} ${word("target_group", { side: looks("side", side).text })}`);
     const states = Object.entries(told.states).filter(([, count]) => count);
-    text(group.states, states.length ? states.map(([state, count]) => `${count} ${looks("health", state).text}`).join(", ") : word("no_targets"));
+    text(group.states, states.length ? states.map(([state, count]) => `${count} ${looks("health", state).text}`).join(", ") : early ? "" : word("no_targets"));
     attribute(group.states, "class", states.some(([state]) => STATE.bad.includes(state)) ? "t-failed" : "");
-    once(group.tasks, [told.tasks, told.more, told.stopped, word("users")], () => tasks(side, told));
+    once(group.tasks, [told.tasks, told.more, told.stopped, early, word("users")], () => tasks(side, told, early));
   }
 }
 
-function tasks(side, told) {
+function tasks(side, told, early) {
   const y = GROUP[side] + 40;
   const rows = told.tasks.length > ROW ? 2 : 1, perRow = rows === 1 ? ROW : Math.max(ROW, Math.ceil(told.tasks.length / 2));
   const wide = Math.min(TASK_WIDE, 436 / perRow - 8), high = rows === 1 ? 84 : 51;
   const drawn = told.tasks.map((task, index) => taskBox(task, 448 + (index % perRow) * (wide + 8), y + Math.floor(index / perRow) * (high + 5), wide, high));
   const notes = [told.more ? word("more_tasks", { count: told.more }) : "", told.stopped ? word("stopped_tasks", { count: told.stopped }) : ""].filter(Boolean);
-  if (!told.tasks.length) drawn.push(svg("text", { x: 448, y: y + 40, class: "quiet" }, word("no_tasks")));
+  if (!told.tasks.length) drawn.push(svg("text", { x: 448, y: y + 40, class: "quiet" }, word(early ? "not_seen" : "no_tasks")));
   if (notes.length) drawn.push(svg("text", { x: 884, y: y + 110, "text-anchor": "end", class: "quiet" }, notes.join(", ")));
   return drawn;
 }

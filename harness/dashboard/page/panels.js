@@ -44,7 +44,7 @@ export function lifecycle(told) {
   text(byId("lifecycle-h"), newest && newest.rollback ? `↩ ${word("rollback_deployment")}` : word("lifecycle"));
   clocks(told.clocks);
   const rows = told.lifecycle.map((one) => [one.name, one.status, one.status === "Pending" || one.status === "Skipped" ? "" : seconds(one.seconds), one.status === "Failed" ? one.diagnostics : null]);
-  once(byId("events"), [rows, current()], () => rows.length ? rows.map(event) : [el("li", {}, "", el("span", {}, word("no_deployment")))]);
+  once(byId("events"), [rows, current()], () => rows.length ? rows.map(event) : [el("li", {}, el("span", {}), el("span", {}, word("no_deployment")))]);
 }
 
 function event([name, status, took, why]) {
