@@ -67,6 +67,14 @@ docs: setup  ## write docs/EMULATED.md and scenarios/scenario.schema.json anew f
 	@$(BIN)/python -m harness.emulator.emulated > docs/EMULATED.md
 	@$(BIN)/python -m harness.scenario > scenarios/scenario.schema.json
 
+.PHONY: picture
+picture: setup  ## docs/picture.png and docs/report.png anew, of a real run (needs chromium)
+	@$(BIN)/python -m tests.browser.picture
+
+.PHONY: golden
+golden: setup  ## the pages that tests compare with, anew: read the difference before committing it
+	@REHEARSE_UPDATE_GOLDEN=1 $(PYTEST) -q tests/unit/test_golden.py
+
 .PHONY: clean
 clean:  ## stop what runs, remove .venv and .rehearsal
 	@test ! -x $(BIN)/rehearse || $(BIN)/rehearse sweep

@@ -63,6 +63,6 @@ def middleware(port: Callable[[], int], token: str) -> Middleware:
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """On every answer, streams included."""
-    response.headers.update(HEADERS)
-    response.headers["Content-Security-Policy"] = response.get("policy", POLICY)
+    """On every answer, streams included; one that has a policy of its own keeps it."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)

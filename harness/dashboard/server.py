@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import signal
 import sys
@@ -15,19 +16,22 @@ from typing import Any
 
 from aiohttp import web
 
-from harness import clock
+from harness import clock, journal
 from harness.dashboard import guard
 from harness.dashboard.actions import Starter, act
 from harness.dashboard.channel import EVERY, Channel
 from harness.dashboard.runs import Run, Runs
 from harness.dashboard.shown import appearance, stylesheet
 from harness.errors import HarnessError, TargetUnavailable, UsageError
+from harness.report import page
+from harness.report.facts import facts_of
 
 PAGE = files("harness.dashboard") / "page"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".txt": "text/plain"}
 LISTED_EVERY = 1.0  # seconds
 ALIVE_EVERY = 15.0  # seconds after which a quiet stream says that it is still there
 BODY_AT_MOST = 4096
+log = logging.getLogger("rehearse.dashboard")
 REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -55,12 +59,14 @@ class Dashboard:
         self.runs = Runs(self.asked.runs)
         self.starter = Starter(self.asked.scenarios, self.asked.runs, self.asked.options)
         self._listed: tuple[float, list[Run]] = (-LISTED_EVERY, [])
+        self._closing = False
 
     def app(self) -> web.Application:
         made = web.Application(
             middlewares=[guard.middleware(lambda: self.port, self.token)], client_max_size=BODY_AT_MOST
         )
         made.on_response_prepare.append(guard.add_headers)
+        made.on_shutdown.append(self._close)
         made.router.add_get("/", self._page)
         made.router.add_get("/assets/{name:.+}", self._asset)
         made.router.add_get("/api/look", self._look)
@@ -69,6 +75,10 @@ class Dashboard:
         made.router.add_post("/api/start", self._start)
         made.router.add_post("/api/act", self._act)
         return made
+
+    async def _close(self, app: web.Application) -> None:
+        """Every stream ends at its next turn."""
+        self._closing = True
 
     # ---- what is looked at
 
@@ -87,15 +97,12 @@ class Dashboard:
         return web.json_response({**appearance(), "scenarios": scenarios})
 
     async def _report(self, request: web.Request) -> web.Response:
-        """The report of a run that has one, in a sandbox: it is not the dashboard's own origin, and cannot reach its token."""
+        """The report, from the journal as it is now, in a sandbox: it is not the dashboard's own origin, and cannot reach its token."""
         run = await self._find(request.match_info["run"])
-        path = run.journal.with_name("report.html") if run else None
-        if path is None or not path.is_file():
-            raise web.HTTPNotFound(text="there is no such report")
-        text = await asyncio.to_thread(path.read_text)
-        answer = web.Response(text=text, content_type="text/html")
-        answer["policy"] = REPORT_POLICY
-        return answer
+        if run is None:
+            raise web.HTTPNotFound(text="there is no such run")
+        text = await asyncio.to_thread(lambda: page.text(facts_of(journal.read(run.journal))))
+        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
         """`runs` when their list changes, `picture` of the run asked for (the newest where none is)."""
@@ -104,8 +111,8 @@ class Dashboard:
         await answer.write(b"retry: 1000\n\n")
         try:
             await self._stream(answer, request.query.get("run", ""))
-        except (ConnectionError, asyncio.CancelledError):
-            return answer  # the reader has gone
+        except ConnectionError:
+            log.debug("a watcher has gone")
         return answer
 
     async def _stream(self, answer: web.StreamResponse, wanted: str) -> None:
@@ -113,7 +120,7 @@ class Dashboard:
         followed: tuple[Run, Channel] | None = None
         count = -1
         try:
-            while True:
+            while not self._closing:
                 runs = await self._list()
                 if (told := self._runs_message(runs)) != listed:
                     listed, said = told, clock.monotonic()

@@ -12,11 +12,13 @@ from harness.journal import LifecycleSeen
 from harness.picture import Picture, Second
 
 TASKS_SHOWN = 12  # of a side
+NEWS_SHOWN = 12
 
 
 def shown(picture: Picture, now: float) -> dict[str, Any]:
     """`now` is for what goes on; a run that has ended is shown as it was at its end."""
     now = picture.at if picture.ended else now
+    failures = picture.failures()
     return {
         **_head(picture, now),
         "listeners": _listeners(picture),
@@ -30,8 +32,8 @@ def shown(picture: Picture, now: float) -> dict[str, Any]:
         ],
         "alarms": [{"name": one.name, "state": one.state, "reason": one.reason} for one in picture.alarms.values()],
         "users": _users(picture, now),
-        "news": list(picture.news)[-12:][::-1],
-        "failures": picture.failures(),
+        "news": [one for one in reversed(picture.news) if one not in failures][:NEWS_SHOWN],
+        "failures": failures,
     }
 
 

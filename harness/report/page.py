@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from harness import clock, compression, look
 from harness.expectations import Result
 from harness.expectations.evidence import is_good
-from harness.journal import ServiceEventSeen, TaskStopped, Trouble, of
+from harness.journal import ServiceEventSeen, TaskStopped, Trouble
 from harness.report import chart, fidelity, moments
 from harness.report.facts import Facts
 from harness.report.timeline import timeline_of
@@ -83,14 +83,14 @@ def spans(told: Word | Any) -> Markup:
 
 
 def _tables(facts: Facts) -> dict[str, Any]:
-    events, evidence = list(facts.evidence.events), facts.evidence
+    evidence = facts.evidence
     failures = [one for one in evidence.requests if not is_good(one)]
     return {
         "failures": failures[:FAILURES_SHOWN],
         "more_failures": len(failures) - FAILURES_SHOWN,
-        "stops": of(events, TaskStopped)[-ROWS_SHOWN:],
-        "service_events": of(events, ServiceEventSeen)[-SERVICE_EVENTS_SHOWN:],
-        "troubles": of(events, Trouble)[:ROWS_SHOWN],
+        "stops": evidence.all(TaskStopped)[-ROWS_SHOWN:],
+        "service_events": evidence.all(ServiceEventSeen)[-SERVICE_EVENTS_SHOWN:],
+        "troubles": evidence.all(Trouble)[:ROWS_SHOWN],
         "executed": fidelity.executed(evidence),
         "not_tested": fidelity.not_tested(evidence),
         "command": fidelity.command(evidence),

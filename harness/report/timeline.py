@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.expectations.evidence import is_good
-from harness.journal import RequestDone, TargetHealthSeen, of
+from harness.journal import RequestDone, TargetHealthSeen
 from harness.report.facts import Facts, Span
 
 BUCKETS_AT_MOST = 240
@@ -182,13 +182,13 @@ def _column(one: RequestDone, sides: dict[str, int]) -> int:
 
 
 def _health(facts: Facts) -> tuple[Health, ...]:
-    seen = of(list(facts.evidence.events), TargetHealthSeen)
+    seen = facts.evidence.all(TargetHealthSeen)
     return tuple(Health(one.at - facts.zero, one.side, tuple(sorted(one.states.items()))) for one in seen)
 
 
 def _targets(facts: Facts, end: float) -> tuple[TargetLife, ...]:
     """Each in the order first seen; a target that is not named any more is gone. Empty for journals that do not name them."""
-    seen = of(list(facts.evidence.events), TargetHealthSeen)
+    seen = facts.evidence.all(TargetHealthSeen)
     lives: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
     for side in ("blue", "green"):
         changes = [one for one in seen if one.side == side]

@@ -11,7 +11,7 @@ import pytest
 
 from harness import clock
 from harness import journal as j
-from tests.browser.conftest import Browser, Served
+from tests.browser.chromium import Browser, Served
 from tests.unit import story
 
 ROOT = Path(__file__).parent.parent.parent
@@ -131,6 +131,22 @@ def test_dashboard_keeps_hostile_text_as_text(browser: Browser, serve: Callable[
         assert browser.js("return document.querySelectorAll('main script').length") == 0
         browser.until("document.title.includes('rehearse')")
         assert "owned" not in browser.driver.title
+
+
+def test_dashboard_opens_the_report_of_a_run_in_a_sandbox(
+    browser: Browser, serve: Callable[..., Served], tmp_path: Path
+):
+    story.written(tmp_path / "one" / "told", story.rolled_back(story.scenario({"outcome": "rolled_back"})))
+    browser.window(1280, 720).open(serve(tmp_path).with_token)
+    browser.until("!document.getElementById('verdict').hidden")
+    assert "✔ met" in browser.text("#state")
+    assert "rolled_back" in browser.text("#verdict")
+    browser.open(browser.js("return document.querySelector('#verdict a').href"))
+    browser.until("document.documentElement.classList.contains('scripted')")
+    assert browser.js("return self.origin") == "null"
+    assert browser.js("try { return sessionStorage.getItem('token') } catch (error) { return error.name }") == (
+        "SecurityError"
+    )
 
 
 @pytest.mark.slow

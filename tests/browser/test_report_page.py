@@ -7,7 +7,7 @@ import pytest
 
 from harness import journal as j
 from harness import report
-from tests.browser.conftest import Browser
+from tests.browser.chromium import Browser
 from tests.unit import story
 from tests.unit.story import T0
 

@@ -96,7 +96,7 @@ def test_plain_lines_tell_the_same_once_each():
     (state,) = [line for line in lines if "blue/green" in line]
     assert state == (
         "told: AllowTraffic, blue/green 90/10, here 5.1 s and 7.5 s to come, on AWS 120 s and 180 s to come, "
-        "161 requests (20/s), 1 failed, longest gap 0.44 s"
+        "161 requests (20/s), 1 failed, longest gap 0.45 s"
     )
     assert any("1 unhealthy (Target.Timeout)" in line for line in lines)
     assert all("\x1b" not in line for line in lines)
