@@ -83,6 +83,12 @@ MOMENTS: dict[str, str] = {
     "alarm_off": "○",
     "rollback": "↩",
     "over": "●",
+    "failed": FAILURE.symbol,
+    "weights": "⇄",
+    "health": "♥",
+    "task": "□",
+    "lifecycle": "·",
+    "run": "·",
 }
 TABLES: dict[str, Mapping[str, Look]] = {
     "verdict": VERDICTS,

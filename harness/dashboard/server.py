@@ -101,7 +101,10 @@ class Dashboard:
         run = await self._find(request.match_info["run"])
         if run is None:
             raise web.HTTPNotFound(text="there is no such run")
-        text = await asyncio.to_thread(lambda: page.text(facts_of(journal.read(run.journal))))
+        try:
+            text = await asyncio.to_thread(lambda: page.text(facts_of(journal.read(run.journal))))
+        except HarnessError as error:
+            raise web.HTTPNotFound(text=str(error)) from error
         return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:

@@ -16,7 +16,6 @@ from harness.progress.status import News, Side, Status
 
 BAD = {"failed": "red", "alarm": "bold red", "refused": "red", "rollback": "yellow"}
 NEWS_OF_ONE, NEWS_OF_MANY = 6, 4
-SYMBOLS = {**look.MOMENTS, "failed": look.FAILURE.symbol, "weights": "⇄", "health": "♥", "task": "□", "lifecycle": "·"}
 BAR_AT_MOST = 60
 
 
@@ -140,4 +139,4 @@ def _news(news: News, scenario: str = "") -> Text:
     line = Text(no_wrap=True, overflow="ellipsis").append(f"{news.at:7.1f} s ", "dim")
     if scenario:
         line.append(f"{scenario} ", "bold")
-    return line.append(f"{SYMBOLS.get(news.kind, '·')} {' '.join(news.text.split())}", BAD.get(news.kind, ""))
+    return line.append(f"{look.MOMENTS[news.kind]} {' '.join(news.text.split())}", BAD.get(news.kind, ""))

@@ -55,6 +55,11 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
         return self
 
+    def fresh(self) -> Browser:
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        self.open("about:blank").errors()
+        return self
+
     def open(self, where: str | Path) -> Browser:
         self.driver.get(where.as_uri() if isinstance(where, Path) else where)
         return self

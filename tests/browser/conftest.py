@@ -20,14 +20,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def chromium_of_this_module() -> Iterator[Browser]:
     if why := missing():
         if os.environ.get("REHEARSE_REQUIRE_DOCKER"):
             pytest.fail(f"a browser is required here, but {why}", pytrace=False)
         pytest.skip(why)
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture
+def browser(chromium_of_this_module: Browser) -> Browser:
+    """As if it had just been started: no page, no storage (each dashboard has a port, so an origin, of its own), no complaint."""
+    return chromium_of_this_module.fresh()
 
 
 @pytest.fixture

@@ -25,6 +25,6 @@ export function looks(table, name) {
   return found ? { symbol: found.symbol, text: either(found) } : { symbol: "!", text: String(name) };
 }
 
-export const moment = (kind) => look.moment[kind] || { failed: "✘", weights: "⇄", health: "♥", task: "□", lifecycle: "·" }[kind] || "·";
+export const moment = (kind) => look.moment[kind];
 export const phase = (name) => either(look.phase[name]) || either(look.words[name]) || name;
 export const seconds = (value) => (value === null || value === undefined ? "–" : value < 10 ? `${value.toFixed(1)} s` : value < 600 ? `${Math.round(value)} s` : `${Math.floor(value / 60)} min`);
