@@ -184,7 +184,7 @@ def _users(a: Facts, b: Facts) -> list[Row]:
     x, y = a.paid, b.paid
     return [
         Row("users", word("requests"), f"{x.requests:,}", f"{y.requests:,}", True),
-        Row("users", word("failed_requests"), f"{x.failed:,}", f"{y.failed:,}", (x.failed == 0) == (y.failed == 0)),
+        Row("users", word("failed_requests"), f"{x.failed:,}", f"{y.failed:,}", _as_many_failed(a, b)),
         Row("users", word("longest_gap"), seconds(x.gap), seconds(y.gap), alike(x.gap, y.gap, SECONDS_ALIKE)),
         *(
             Row("users", Word(f"p{rank}", f"p{rank}"), seconds(one), seconds(other), alike(one, other, LATENCY_ALIKE))
@@ -198,6 +198,12 @@ def _users(a: Facts, b: Facts) -> list[Row]:
             alike(a.rollback, b.rollback, 2.0),
         ),
     ]
+
+
+def _as_many_failed(a: Facts, b: Facts) -> bool:
+    """None in both, or shares within a percentage point of each other."""
+    shares = [100 * facts.paid.failed / facts.paid.requests if facts.paid.requests else 0.0 for facts in (a, b)]
+    return (a.paid.failed == 0) == (b.paid.failed == 0) and alike(*shares, 1.0)
 
 
 def alike(a: float | None, b: float | None, within: float) -> bool:

@@ -28,9 +28,8 @@ def test_compare_page_is_accessible_and_fits(browser: Browser, page: Path, width
 
 def test_compare_page_draws_the_same_second_at_the_same_place(browser: Browser, page: Path):
     browser.window(1280, 900).open(page)
-    scales = browser.js(
-        "return [...document.querySelectorAll('svg.wide')].map((one) => [one.dataset.start, one.dataset.end, one.getBoundingClientRect().left])"
-    )
+    of_each = "[one.dataset.start, one.dataset.end, one.getBoundingClientRect().left]"
+    scales = browser.js(f"return [...document.querySelectorAll('svg.wide')].map((one) => {of_each})")
     assert len(scales) == 2
     assert scales[0] == scales[1]
 
