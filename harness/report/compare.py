@@ -202,8 +202,8 @@ def _users(a: Facts, b: Facts) -> list[Row]:
 
 def _as_many_failed(a: Facts, b: Facts) -> bool:
     """None in both, or shares within a percentage point of each other."""
-    shares = [100 * facts.paid.failed / facts.paid.requests if facts.paid.requests else 0.0 for facts in (a, b)]
-    return (a.paid.failed == 0) == (b.paid.failed == 0) and alike(*shares, 1.0)
+    one, other = (100 * facts.paid.failed / max(facts.paid.requests, 1) for facts in (a, b))
+    return (a.paid.failed == 0) == (b.paid.failed == 0) and alike(one, other, 1.0)
 
 
 def alike(a: float | None, b: float | None, within: float) -> bool:
