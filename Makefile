@@ -51,8 +51,8 @@ doctor: setup  ## what this machine can do
 	@$(BIN)/rehearse doctor
 
 .PHONY: dashboard
-dashboard: setup  ## live page of a run
-	@$(BIN)/rehearse dashboard
+dashboard: setup  ## live page of the runs: start, watch, stop, roll back
+	@$(BIN)/rehearse dashboard --runtime $(RUNTIME)
 
 .PHONY: deploy-aws
 deploy-aws: setup  ## the chosen scenarios on real AWS

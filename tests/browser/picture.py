@@ -1,4 +1,4 @@
-"""`make picture`: docs/picture.png, a real run on the dashboard while its alarm goes off, and docs/report.png, its report."""
+"""`make picture`: docs/picture.png, a real run on the dashboard while its users meet errors, and docs/report.png, its report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def take(browser: Browser, home: Path) -> None:
         browser.js(
             f"document.getElementById('scenarios').value = '{SCENARIO}'; document.getElementById('start').click()"
         )
-        browser.until("document.getElementById('alarms').textContent.includes('\u26a0')", within=120)
+        shifting = "document.getElementById('state').textContent.includes('AllowTraffic')"
+        failing = "/✘ ([3-9]|\\d\\d)/.test(document.getElementById('numbers').textContent)"
+        browser.until(f"{shifting} && {failing}", within=120)
         browser.driver.save_screenshot(str(ROOT / "docs" / "picture.png"))
         browser.until("!document.getElementById('verdict').hidden", within=120)
         report = browser.js("return document.querySelector('#verdict a').href")
