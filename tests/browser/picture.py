@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from harness import clock
 from tests.browser.chromium import Browser, chromium, missing, serving
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,6 +24,7 @@ def take(browser: Browser, home: Path) -> None:
         shifting = "document.getElementById('state').textContent.includes('AllowTraffic')"
         failing = "/✘ ([3-9]|\\d\\d)/.test(document.getElementById('numbers').textContent)"
         browser.until(f"{shifting} && {failing}", within=120)
+        clock.pause(1.2)  # until the second in which they failed is over, and drawn
         browser.driver.save_screenshot(str(ROOT / "docs" / "picture.png"))
         browser.until("!document.getElementById('verdict').hidden", within=120)
         report = browser.js("return document.querySelector('#verdict a').href")
