@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Literal
+from typing import Literal, NoReturn
 
 from harness import __version__, clock, images, lint, report, scenario
 from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_MET,
+    EXIT_TARGET,
     EXIT_UNMET,
     EXIT_USAGE,
     HarnessError,
@@ -28,7 +32,7 @@ from harness.report import compare, compare_page
 from harness.runner.run import RunAsked, run
 from harness.runner.sweep import sweep
 from harness.scenario import Scenario
-from harness.targets import TARGETS, emulators, local
+from harness.targets import TARGETS, emulators, local, push
 
 SCENARIOS = Path("scenarios")
 NOT_BUILT = "is not built yet"
@@ -36,20 +40,26 @@ NOT_BUILT = "is not built yet"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; its exit code."""
-    asked = _parser().parse_args(arguments)
-    verb: Callable[[argparse.Namespace], int] = asked.verb
     signal.signal(signal.SIGTERM, _terminated)  # a cancelled CI job cleans up as well
     try:
-        return verb(asked)
+        asked = _parsed(arguments)
+        verb: Callable[[argparse.Namespace], int] = asked.verb
+        code = verb(asked)
+        sys.stdout.flush()
+        return code
     except HarnessError as error:
         print(f"rehearse: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     except KeyboardInterrupt:
         print("rehearse: interrupted", file=sys.stderr, flush=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # `rehearse ... | head`
+    except BrokenPipeError:  # `rehearse ... | head`: nobody has read the verdict, so it is not "all met"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_MET
+        return EXIT_TARGET
+    except Exception as error:  # noqa: BLE001 - Python's own exit code, 1, would say that an expectation was not met
+        traceback.print_exc()
+        print(f"rehearse: a bug of ours: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return EXIT_TARGET
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
@@ -60,6 +70,8 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def do_run(asked: argparse.Namespace) -> int:
+    if asked.out is not None and asked.out.exists() and not asked.out.is_dir():
+        raise UsageError(f"--out {asked.out}: it must be a directory")
     return run(
         RunAsked(
             scenarios=_scenarios(asked.scenario),
@@ -122,7 +134,8 @@ def do_lint(asked: argparse.Namespace) -> int:
     broken = False
     for path in asked.scenario:
         for finding in lint.lint(path):
-            print(f"{path}:{finding.line}: {finding.level}: {finding.message}")
+            where = f"{path}:{finding.line}" if finding.line else str(path)
+            print(f"{where}: {finding.level}: {finding.message}")
             broken |= finding.level == "error"
     return EXIT_USAGE if broken else EXIT_MET
 
@@ -131,11 +144,20 @@ def do_lint(asked: argparse.Namespace) -> int:
 
 
 def do_up(asked: argparse.Namespace) -> int:
+    runtime, why = local.choose_runtime(asked.runtime)
+    print(f"{runtime} runtime ({why})", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "harness.emulator", "--home", str(_home()), "--port", str(asked.port)]
     command += ["--runtime", asked.runtime, "--compress", f"{asked.compress:g}", "--delegate", asked.delegate]
     if not asked.detach:
-        sys.stdout.flush()
         os.execv(command[0], command)
+    endpoint = _detached(command)
+    for name, value in emulators.exports(endpoint, local.REGION).items():
+        print(f"export {name}={shlex.quote(value)}")
+    return EXIT_MET
+
+
+def _detached(command: Sequence[str]) -> str:
+    """The endpoint of an emulator that outlives this command. Raises HarnessError where it does not start."""
     _home().mkdir(parents=True, exist_ok=True)
     log = _home() / "emulator.log"
     with log.open("ab") as errors:
@@ -147,10 +169,7 @@ def do_up(asked: argparse.Namespace) -> int:
             text=True,
             start_new_session=True,
         )
-    endpoint = local.ready(process, log)
-    for name, value in emulators.exports(endpoint, local.REGION).items():
-        print(f"export {name}={shlex.quote(value)}")
-    return EXIT_MET
+    return local.ready(process, log)
 
 
 def do_status(asked: argparse.Namespace) -> int:
@@ -185,11 +204,22 @@ def do_sweep(asked: argparse.Namespace) -> int:
 
 
 def do_build(asked: argparse.Namespace) -> int:
-    if asked.push:
-        raise UsageError(f"build --push {NOT_BUILT}")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", asked.revision):
+        raise UsageError(f"--revision {asked.revision}: it must be fit for an image tag: letters, digits, . - and _")
+    emulator = emulators.the_one(_home(), asked.port) if asked.push else None
     running = emulators.running(_home())
-    runtime = running[0].runtime if running else local.choose_runtime("auto")[0]
-    print(images.build(_home(), runtime, path=asked.path, revision=asked.revision, message=asked.message))
+    runtime = (emulator or running[0]).runtime if running else local.choose_runtime("auto")[0]
+    image = images.build(
+        _home(),
+        runtime,
+        path=asked.path,
+        revision=asked.revision,
+        message=asked.message,
+        architecture=asked.platform,
+    )
+    print(image)
+    if emulator is not None:
+        print(push.push(_home(), emulator, image, asked.push))
     return EXIT_MET
 
 
@@ -202,6 +232,8 @@ def do_doctor(asked: argparse.Namespace) -> int:
     print(f"state directory: {_home()}")
     print(f"{'yes' if ready else 'no '} containers: {why}")
     print("yes processes: the runtime where there is no Docker")
+    registry, where = images.find_distribution()
+    print(f"{'yes' if registry else 'no '} registry for docker push: {where}")
     for emulator in emulators.running(_home()):
         print(f"running: {emulator.endpoint} (pid {emulator.pid}, {emulator.runtime} runtime)")
     with local.started(_home(), "process") as endpoint:
@@ -230,10 +262,46 @@ def _compression(text: str) -> float | Literal["auto"]:
         raise argparse.ArgumentTypeError(f"{text} is neither auto nor a number") from None
 
 
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not (math.isfinite(factor) and factor >= 1):
+        raise argparse.ArgumentTypeError(f"{text} is not a number that is 1 or more")
+    return factor
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
+    return int(text)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One clear line, as for every other error."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Raises UsageError. A verb that is not built takes any options, so that it is what is said, and not they."""
+    asked, strange = _parser().parse_known_args(arguments)
+    if strange and asked.verb is not do_not_built:
+        raise UsageError(f"unrecognized arguments: {' '.join(strange)} (see rehearse --help)")
+    return asked
+
+
+def _platform(text: str) -> str:
+    """The architecture of a platform as Docker names it."""
+    system, _, architecture = text.partition("/")
+    if system != "linux" or architecture not in ("amd64", "arm64"):
+        raise argparse.ArgumentTypeError(f"{text} is neither linux/amd64 nor linux/arm64")
+    return architecture
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="rehearse", description="Rehearse an Amazon ECS blue/green release before it is real."
-    )
+    parser = _Parser(prog="rehearse", description="Rehearse an Amazon ECS blue/green release before it is real.")
     parser.add_argument("--version", action="version", version=f"rehearse {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _run_parser(verbs)
@@ -242,7 +310,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one = verbs.add_parser("run", help="run scenarios (default: all tagged core) and judge them")
     one.set_defaults(verb=do_run)
     one.add_argument("scenario", nargs="*", type=Path, metavar="SCENARIO")
@@ -255,21 +323,21 @@ def _run_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     one.add_argument("--json", action="store_true", help="the results on standard output")
 
 
-def _emulator_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one = verbs.add_parser("up", help="the emulator as an AWS endpoint")
     one.set_defaults(verb=do_up)
-    one.add_argument("--port", type=int, default=4566)
+    one.add_argument("--port", type=_port, default=4566)
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
-    one.add_argument("--compress", type=float, default=1.0, metavar="N")
+    one.add_argument("--compress", type=_factor, default=1.0, metavar="N")
     one.add_argument("--delegate", default="moto", metavar="moto|URL")
     one.add_argument("--detach", action="store_true", help="return when it answers, print export lines")
     one = verbs.add_parser("status", help="the running emulator and where its listeners are reached")
     one.set_defaults(verb=do_status)
     one.add_argument("--json", action="store_true")
-    one.add_argument("--port", type=int)
+    one.add_argument("--port", type=_port)
     one = verbs.add_parser("down", help="stop the running emulator")
     one.set_defaults(verb=do_down)
-    one.add_argument("--port", type=int)
+    one.add_argument("--port", type=_port)
     one = verbs.add_parser("sweep", help="remove what crashed runs left on this machine")
     one.set_defaults(verb=do_sweep)
     one = verbs.add_parser("build", help="make an image of the sample app, or of PATH")
@@ -277,10 +345,12 @@ def _emulator_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     one.add_argument("path", nargs="?", type=Path, metavar="PATH")
     one.add_argument("--revision", default="v1")
     one.add_argument("--message")
-    one.add_argument("--push", metavar="REPOSITORY")
+    one.add_argument("--platform", type=_platform, metavar="linux/ARCHITECTURE", help="default: this machine's")
+    one.add_argument("--push", metavar="REPOSITORY", help="also into this ECR repository of the running emulator")
+    one.add_argument("--port", type=int, help="which emulator, where several run")
 
 
-def _other_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one = verbs.add_parser("lint", help="check scenarios without running them")
     one.set_defaults(verb=do_lint)
     one.add_argument("scenario", nargs="+", type=Path, metavar="SCENARIO")

@@ -23,7 +23,7 @@ ALARM_POLL = 10.0  # declared seconds between two readings of a deployment's ala
 ALARM_POLL_AT_LEAST = 0.25  # of which this much is real, however compressed
 GIVE_UP_AT_LEAST = 20.0
 START_AT_LEAST = 10.0  # of it for the task itself, the rest for its health checks
-SLOW_START = 30.0  # the sample app's, where a scenario names no seconds
+SLOW_START = 10.0  # the sample app's, where a scenario names no seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,21 @@ def floor(scenario: Scenario, factor: float) -> float:
 
 def give_up_after(scenario: Scenario, factor: float) -> float:
     """Real seconds the runner lets green come up: compressed, but never too short for a start and its health checks."""
-    declared, check, fault = scenario.deploy.give_up_after, scenario.service.health_check, scenario.release.to.fault
-    slow = (fault.seconds or SLOW_START) if fault is not None and fault.kind == "slow_start" else 0.0
-    at_least = max(GIVE_UP_AT_LEAST, START_AT_LEAST + check.healthy * check.interval) + slow
+    declared, slow = scenario.deploy.give_up_after, slow_start(scenario)
+    at_least = max(GIVE_UP_AT_LEAST + slow, start_up(scenario))
     return min(declared, max(declared / factor, at_least)) if factor > 1 else declared
+
+
+def start_up(scenario: Scenario) -> float:
+    """Real seconds that green needs to start and to pass its health checks."""
+    check = scenario.service.health_check
+    return START_AT_LEAST + check.healthy * check.interval + slow_start(scenario)
+
+
+def slow_start(scenario: Scenario) -> float:
+    """Real seconds by which green's own fault delays its start."""
+    fault = scenario.release.to.fault
+    return (fault.seconds or SLOW_START) if fault is not None and fault.kind == "slow_start" else 0.0
 
 
 def effective(declared: Sequence[float], factor: float, at_least: float) -> list[float]:

@@ -113,13 +113,40 @@ def drains_outlast_requests(told: Scenario) -> Iterator[Advice]:
         yield ("service",), "with a drain and a stop timeout under 5 s, requests in flight are cut"
 
 
+def faults_of_answers_meet_users(told: Scenario) -> Iterator[Advice]:
+    """The sample app knows a health check by its path alone."""
+    fault = told.release.to.fault
+    aimed = fault is not None and fault.kind in ("http_status", "latency", "wrong_body") and fault.where != "health"
+    if aimed and _path(told.traffic.path) == _path(told.service.health_check.path):
+        yield (
+            ("traffic", "path"),
+            "users ask for the path of the health checks, which such a fault leaves alone: they will not meet it",
+        )
+
+
+def _path(with_query: str) -> str:
+    return with_query.partition("?")[0]
+
+
 def waits_for_green_end_before_it_could(told: Scenario) -> Iterator[Advice]:
     check = told.service.health_check
-    needs = compression.START_AT_LEAST + check.healthy * check.interval
+    needs = compression.start_up(told)
     if told.deploy.give_up_after < needs:
         yield (
             ("deploy", "give_up_after"),
             f"a healthy green needs about {needs:g} s to start and pass {check.healthy} health checks",
+        )
+
+
+def slow_starts_end_before_ecs_replaces_the_task(told: Scenario) -> Iterator[Advice]:
+    """The first health check comes with the registration, and there is no grace period: the last that may fail is soon."""
+    check, slow = told.service.health_check, compression.slow_start(told)
+    patience = (check.unhealthy - 1) * check.interval
+    if slow >= patience and slow and told.expect.outcome == "succeeded":
+        yield (
+            ("release", "to", "fault"),
+            f"green cannot succeed: it starts {slow:g} s late, and ECS replaces a task that fails its health checks for about "
+            f"{patience:g} s; raise service.health_check.unhealthy or interval",
         )
 
 
@@ -139,10 +166,12 @@ RULES: tuple[Callable[[Scenario], Iterator[Advice]], ...] = (
     periods_see_requests,
     green_is_checked_during_install,
     drains_outlast_requests,
+    faults_of_answers_meet_users,
     waits_for_green_end_before_it_could,
+    slow_starts_end_before_ecs_replaces_the_task,
     outcome_is_backed_by_users,
 )
 
 
 def _after(seconds: float) -> str:
-    return f"after {seconds / 60:g}" if seconds else "at once"
+    return f"after {seconds / 60:g} minutes" if seconds else "at once"

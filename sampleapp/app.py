@@ -1,5 +1,6 @@
 """The app that rehearsals deploy: it says which version it is, and breaks on request (see README.md for FAULT_*)."""
 
+import math
 import os
 import random
 import time
@@ -9,7 +10,7 @@ from flask import Flask, Response, jsonify, request
 VERSION = os.environ.get("APP_VERSION", "dev")
 MESSAGE = os.environ.get("APP_MESSAGE", "Hello, World!")
 TEST_PORT = os.environ.get("TEST_PORT", "8080")
-HEALTH_PATH = "/healthz"
+HEALTH_PATH = os.environ.get("HEALTH_PATH", "/healthz")  # the target group's
 STARTED = time.monotonic()
 app = Flask(__name__)
 
@@ -23,8 +24,8 @@ class Fault:
 
         self.kind = option("KIND")
         self.status = int(option("STATUS", "500"))
-        self.where = option("WHERE", "health" if self.kind == "unhealthy" else "everywhere")
-        self.path = option("PATH")
+        self.where = option("WHERE", "health" if self.kind == "unhealthy" else "all")
+        self.path = option("PATH").partition("?")[0]
         self.after = float(option("AFTER", "0"))
         self.percent = float(option("PERCENT", "100"))
         self.seconds = float(option("SECONDS", "5"))
@@ -38,7 +39,7 @@ class Fault:
         if self.path and request.path != self.path:
             return False
         through_test = request.headers.get("X-Forwarded-Port") == TEST_PORT
-        return self.where == "everywhere" or self.where == ("test" if through_test else "production")
+        return self.where == "all" or self.where == ("test" if through_test else "production")
 
 
 FAULT = Fault(dict(os.environ))
@@ -72,7 +73,7 @@ def index() -> str:
     return f"{MESSAGE}\n"
 
 
-@app.get(HEALTH_PATH)
+@app.get("/healthz")
 def healthz() -> str:
     return "ok\n"
 
@@ -85,6 +86,7 @@ def version() -> Response:
 @app.get("/slow")
 def slow() -> str:
     """Answers after `seconds` (at most 60): a request to be in flight while traffic moves."""
-    seconds = min(max(request.args.get("seconds", 1.0, type=float), 0.0), 60.0)
+    asked = request.args.get("seconds", 1.0, type=float)
+    seconds = min(max(asked, 0.0), 60.0) if math.isfinite(asked) else 1.0
     time.sleep(seconds)
     return f"{MESSAGE} after {seconds:g} s\n"

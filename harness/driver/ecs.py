@@ -86,8 +86,10 @@ def container_port(service: Service, version: Version) -> int:
 
 
 def environment(service: Service, version: Version) -> dict[str, str]:
+    """What the sample app must know to tell test traffic and health checks from users, and how it shall break."""
     faults = version.fault.environment() if version.fault else {}
-    return {"TEST_PORT": str(TEST_PORT), **service.environment, **faults}
+    health_path = service.health_check.path.partition("?")[0]
+    return {"TEST_PORT": str(TEST_PORT), "HEALTH_PATH": health_path, **service.environment, **faults}
 
 
 def register_task_definition(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from harness.errors import ScenarioInvalid
 from harness.scenario.messages import findings
@@ -40,14 +41,15 @@ def examine(text: str) -> tuple[Scenario | None, list[Problem]]:
     root, problems = _compose(text)
     if root is None:
         return None, problems
-    if problems := list(_traps(root)):
-        return None, problems
     try:
-        return Scenario.model_validate(YAML(typ="safe", pure=True).load(text)), []
+        if problems := list(_traps(root)):
+            return None, problems
+        told = YAML(typ="safe", pure=True).load(text)
+        return Scenario.model_validate(told, by_alias=True, by_name=False), []  # `for_` is no key of the language
     except ValidationError as invalid:
         found = findings(invalid)
-    except (YAMLError, ValueError) as error:
-        return None, [_yaml_problem(error)]
+    except (YAMLError, ValueError, RecursionError) as error:
+        return None, [_yaml_problem(error, text)]
     return None, [Problem(*_place(root, where, at_key), message) for where, at_key, message in found]
 
 
@@ -72,8 +74,8 @@ def read(path: Path) -> str:
 def _compose(text: str) -> tuple[Node | None, list[Problem]]:
     try:
         root = YAML(pure=True).compose(text)
-    except YAMLError as error:
-        return None, [_yaml_problem(error)]
+    except (YAMLError, RecursionError) as error:
+        return None, [_yaml_problem(error, text)]
     if root is None:
         return None, [Problem(1, 1, "the file is empty; a scenario starts with `scenario: v1`")]
     if not isinstance(root, MappingNode):
@@ -81,9 +83,15 @@ def _compose(text: str) -> tuple[Node | None, list[Problem]]:
     return root, []
 
 
-def _yaml_problem(error: Exception) -> Problem:
+def _yaml_problem(error: Exception, text: str) -> Problem:
+    if isinstance(error, RecursionError):
+        return Problem(1, 1, "parts lie too deeply within parts; a scenario has few levels")
+    if isinstance(error, ReaderError):
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        return Problem(line, column, f"not YAML: the character {text[error.position]!r} is not allowed in it")
     if not isinstance(error, MarkedYAMLError):
-        return Problem(1, 1, f"not YAML: {error}")
+        return Problem(1, 1, f"not YAML: {' '.join(str(error).split())}")
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     said = " ".join(str(error.problem).split())
@@ -96,30 +104,48 @@ def _yaml_problem(error: Exception) -> Problem:
     return Problem(line, column, f"not YAML: {said}")
 
 
-def _traps(node: Node) -> Iterator[Problem]:
-    """What YAML readers take for something else than it looks, anywhere below `node`."""
-    if isinstance(node, ScalarNode):
-        if node.style is None and node.value.lower() in _AMBIGUOUS:
+def _traps(node: Node, around: tuple[Node, ...] = ()) -> Iterator[Problem]:
+    """What YAML readers take for something else than it looks, anywhere below `node`; `around` are the parts it lies in."""
+    if any(node is part for part in around):
+        yield Problem(*_start(node), "this part contains itself")
+    elif isinstance(node, ScalarNode):
+        if _is_ambiguous(node):
             yield Problem(*_start(node), _ambiguous(node.value))
     elif isinstance(node, SequenceNode):
         for item in node.value:
-            yield from _traps(item)
+            yield from _traps(item, (*around, node))
     elif isinstance(node, MappingNode):
         seen: dict[str, Node] = {}
         for key, value in node.value:
-            name = str(key.value)
-            if name in seen:
-                yield Problem(*_start(key), f"`{name}` is given twice; the first is in line {_start(seen[name])[0]}")
-            seen[name] = key
+            yield from _key_traps(key, seen)
             if node.flow_style and _is_nothing(value):
-                yield Problem(*_start(key), _split(name))
+                yield Problem(*_start(key), _split(str(key.value)))
             else:
-                yield from _traps(key)
-                yield from _traps(value)
+                yield from _traps(value, (*around, node))
+
+
+def _key_traps(key: Node, seen: dict[str, Node]) -> Iterator[Problem]:
+    """Of one key; `seen` are the keys before it."""
+    name = str(key.value)
+    if name in seen:
+        yield Problem(*_start(key), f"`{name}` is given twice; the first is in line {_start(seen[name])[0]}")
+    seen[name] = key
+    if _is_ambiguous(key):
+        yield Problem(
+            *_start(key), f'a key `{name}` is {_truth(name)} to some YAML readers; put it in quotes: "{name}"'
+        )
+
+
+def _is_ambiguous(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.style is None and node.value.lower() in _AMBIGUOUS
+
+
+def _truth(word: str) -> str:
+    return "true" if word.lower() in ("yes", "on", "y") else "false"
 
 
 def _ambiguous(word: str) -> str:
-    meaning = "true" if word.lower() in ("yes", "on", "y") else "false"
+    meaning = _truth(word)
     return (
         f'a bare `{word}` is {meaning} to some YAML readers and text to others; write {meaning}, or "{word}" in quotes'
     )
@@ -149,7 +175,7 @@ def _place(root: Node, where: tuple[Any, ...], at_key: bool) -> tuple[int, int]:
         found = _child(node, step)
         if found is not None:
             key, node = found
-    return _start(key if at_key else node)
+    return _start(key if at_key or _is_nothing(node) else node)
 
 
 def _child(node: Node, step: Any) -> tuple[Node, Node] | None:

@@ -38,10 +38,21 @@ def _findings(error: ErrorDetails) -> Iterator[Finding]:
         yield Finding(where[:-1], True, f"`{where[-1]}` is missing{_in(where[:-1])}")
     elif error["type"] == "union_tag_not_found":
         yield Finding(where, True, "`do` is missing; write what to do, such as `do: stop`")
+    elif error["type"] == "invalid_key":
+        yield Finding(where, True, f"the key `{where[-1]}` is not text; put it in quotes")
     elif where[-1:] == ("[key]",):
-        yield Finding(where[:-1], True, _SENTENCES.get(error["type"], _other)(error, str(where[-2])))
+        yield Finding(where[:-1], True, _wrong_name(error, where[:-1]))
     else:
         yield Finding(where, False, _SENTENCES.get(error["type"], _other)(error, _name(error, where)))
+
+
+def _wrong_name(error: ErrorDetails, where: Where) -> str:
+    """Of a key that the scenario chooses, in `hooks` or `alarms`."""
+    if error["type"] != "literal_error":
+        return f"`{where[-1]}` is no name{_in(where[:-1])}; it takes letters, digits, dots, hyphens and underscores"
+    known = _known(error)
+    hint = nearest(where[-1], known) or f"; known here: {', '.join(known)}"
+    return f"`{where[-1]}` is no key{_in(where[:-1])}{hint}"
 
 
 def _name(error: ErrorDetails, where: Where) -> str:
@@ -54,8 +65,11 @@ def _name(error: ErrorDetails, where: Where) -> str:
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """`; did you mean ...?`, where something known is near."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
+    """`; did you mean ...?`, where something known is near: almost the same, the same in its first words, or similar."""
+    words = list(known)
+    close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.8)
+    close = close or sorted((one for one in words if str(word).startswith(f"{one}_")), key=len, reverse=True)
+    close = close or difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
@@ -103,9 +117,14 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _not_one_of(error: ErrorDetails, name: str) -> str:
-    known = re.findall(r"'([^']*)'", str(error["ctx"]["expected" if "expected" in error["ctx"] else "expected_tags"]))
+    known = _known(error)
     given = error["ctx"].get("tag", error["input"])
     return f"`{name}` is {given}; it must be {_either(known)}{nearest(given, known)}"
+
+
+def _known(error: ErrorDetails) -> list[str]:
+    context = error["ctx"]
+    return re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags"))))
 
 
 def _either(words: list[str]) -> str:
@@ -116,7 +135,8 @@ def _wrong_text(error: ErrorDetails, name: str) -> str:
     given = error["input"]
     if isinstance(given, (int, float)):
         return f"`{name}` is {given}, which YAML reads as {_kind(given)}; put it in quotes"
-    return f"`{name}` must be text, not {_kind(given)}"
+    quotes = "" if given is None or isinstance(given, (dict, list)) else "; put it in quotes"
+    return f"`{name}` must be text, not {_kind(given)}{quotes}"
 
 
 def _kind(value: object) -> str:
@@ -137,6 +157,19 @@ def _bound(words: str, key: str) -> Callable[[ErrorDetails, str], str]:
         return f"`{name}` is {error['input']}; it must be {words} {error['ctx'][key]:g}{unit}"
 
     return sentence
+
+
+def _number(kind: str) -> Callable[[ErrorDetails, str], str]:
+    def sentence(error: ErrorDetails, name: str) -> str:
+        given = error["input"]
+        told = _kind(given) if isinstance(given, (dict, list, type(None))) else given
+        return f"`{name}` is {told}; it must be {kind}"
+
+    return sentence
+
+
+def _mapping(error: ErrorDetails, name: str) -> str:
+    return f"`{name}` must be a mapping, not {_kind(error['input'])}"
 
 
 def _raised(error: ErrorDetails, name: str) -> str:
@@ -168,11 +201,17 @@ _SENTENCES: dict[str, Callable[[ErrorDetails, str], str]] = {
     "string_type": _wrong_text,
     "value_error": _raised,
     "string_pattern_mismatch": _pattern,
-    "bool_type": lambda error, name: f"`{name}` is {error['input']}; it must be true or false",
-    "invalid_key": lambda error, name: f"the key `{name}` is not text; put it in quotes",
+    "bool_type": lambda error, name: f"`{name}` is {error['input']!r}; it must be true or false, without quotes",
+    "int_type": _number("a whole number"),
+    "int_parsing": _number("a whole number"),
+    "int_from_float": _number("a whole number"),
+    "float_type": _number("a number"),
+    "float_parsing": _number("a number"),
     "greater_than_equal": _bound("at least", "ge"),
     "less_than_equal": _bound("at most", "le"),
     "greater_than": _bound("more than", "gt"),
-    "model_type": lambda error, name: f"`{name}` must be a mapping, not {_kind(error['input'])}",
+    "model_type": _mapping,
+    "model_attributes_type": _mapping,
+    "dict_type": _mapping,
     "tuple_type": lambda error, name: f"`{name}` must be a list, not {_kind(error['input'])}",
 }

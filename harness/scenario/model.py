@@ -27,6 +27,7 @@ LifecycleEvent = Literal[
 ]
 """In CodeDeploy's order (A.3.1)."""
 HookEvent = Literal["BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"]
+Moment = Literal[LifecycleEvent, "Ready", "Succeeded"]
 RollbackEvent = Literal["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"]
 LIFECYCLE_EVENTS: tuple[str, ...] = get_args(LifecycleEvent)
 TEST_EVENTS = ("AllowTestTraffic", "AfterAllowTestTraffic")
@@ -113,12 +114,13 @@ _FAULT_OPTIONS: dict[str, tuple[str, ...]] = {
 class Fault(Part):
     """What is wrong with a version, carried by the version itself, so that it is wrong on every target.
 
-    `after` counts real seconds since the task started; `seconds` is how long a slow answer, or a slow start, takes.
+    `where` is production's traffic, the test listener's, the health checks or all but those. `after` counts real seconds since
+    the task started; `seconds` is how long a slow answer, or a slow start, takes.
     """
 
     kind: FaultKind
     status: Annotated[int, Field(ge=200, le=599)] | None = None
-    where: Literal["production", "test", "everywhere", "health"] | None = None
+    where: Literal["production", "test", "health", "all"] | None = None
     path: Path | None = None
     after: Duration | None = None
     percent: Percent | None = None
@@ -133,11 +135,12 @@ class Fault(Part):
     @model_validator(mode="after")
     def _only_options_of_the_kind(self) -> Self:
         allowed = _FAULT_OPTIONS.get(self.kind, ())
-        if strange := next((name for name in self.options if name not in allowed), None):
-            known = f"its options are {', '.join(allowed)}" if allowed else "it has no options"
-            raise PydanticCustomError(
-                "rules", "{problems}", {"problems": [((strange,), f"a {self.kind} fault has no `{strange}`; {known}")]}
-            )
+        known = f"its options are {', '.join(allowed)}" if allowed else "it has no options"
+        found = [
+            ((name,), f"a {self.kind} fault has no `{name}`; {known}") for name in self.options if name not in allowed
+        ]
+        if found:
+            raise PydanticCustomError("rules", "{problems}", {"problems": found})
         return self
 
     def environment(self) -> dict[str, str]:
@@ -285,7 +288,7 @@ class During(Part):
     """Something done `after` (deployment time) a moment of the deployment: the start of a lifecycle event, Ready or Succeeded;
     where `weight` is given, from when production gives green that many percent. `error` is the AWS error code it should meet."""
 
-    at: LifecycleEvent | Literal["Ready", "Succeeded"]
+    at: Moment
     weight: Annotated[int, Field(ge=1, le=100)] | None = None
     after: Duration = 0.0
     error: str | None = None
@@ -312,7 +315,7 @@ class Scale(During):
 
 
 class KillTask(During):
-    """One task of that side dies, without notice."""
+    """One task of that side is stopped (StopTask), and the deployment knows nothing of it."""
 
     do: Literal["kill_task"]
     of: Literal["blue", "green"]

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = r"^\d+(\.\d+)?(ms|s|m|h)$"
-_RATE = r"^\d+(\.\d+)?/(s|m)$"
+DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"
+RATE = r"^[0-9]+(\.[0-9]+)?/(s|m)$"
 
 
 def duration(text: object) -> float:
     """Seconds of `5s`, `250ms`, `1.5m` or `2h`. Raises ValueError; a number without a unit is not a duration."""
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
         raise ValueError(f"{text!r} is not a duration; write one like 5s, 250ms, 5m or 1h")
-    if not (isinstance(text, str) and re.match(_DURATION, text)):
+    if not (isinstance(text, str) and re.fullmatch(DURATION, text)):
         hint = f"; did you mean {text}s?" if re.fullmatch(r"\d+(\.\d+)?", str(text)) else ""
         raise ValueError(f"{text} is not a duration: it needs a number and a unit (ms, s, m or h){hint}")
     number, unit = re.split(r"(?<=\d)(?=[a-z])", text)
@@ -28,9 +28,14 @@ def as_duration(seconds: float) -> str:
     return f"{seconds:.12g}s"
 
 
+def as_rate(per_second: float) -> str:
+    """`per_second` as the language writes it."""
+    return f"{per_second:.12g}/s"
+
+
 def rate(text: object) -> float:
     """Requests per second of `20/s` or `90/m`. Raises ValueError."""
-    if not (isinstance(text, str) and re.match(_RATE, text)):
+    if not (isinstance(text, str) and re.fullmatch(RATE, text)):
         raise ValueError(f"{text} is not a rate; write one like 20/s or 90/m")
     number, unit = text.split("/")
     per_second = float(number) / _UNITS[unit]
@@ -41,15 +46,15 @@ def rate(text: object) -> float:
 
 Duration = Annotated[
     float,
-    BeforeValidator(duration, json_schema_input_type=Annotated[str, Field(pattern=_DURATION)]),
+    BeforeValidator(duration, json_schema_input_type=Annotated[str, Field(pattern=DURATION)]),
     PlainSerializer(as_duration, return_type=str, when_used="json"),
 ]
 """Seconds, written with a unit: `5s`."""
 
 Rate = Annotated[
     float,
-    BeforeValidator(rate, json_schema_input_type=Annotated[str, Field(pattern=_RATE)]),
-    PlainSerializer(lambda per_second: f"{per_second:.12g}/s", return_type=str, when_used="json"),
+    BeforeValidator(rate, json_schema_input_type=Annotated[str, Field(pattern=RATE)]),
+    PlainSerializer(as_rate, return_type=str, when_used="json"),
 ]
 """Requests per second, written `20/s`."""
 
@@ -81,6 +86,8 @@ class Localised(Part):
 
 
 def _localised(value: Any) -> Any:
+    if not isinstance(value, (str, dict, Localised)):
+        raise ValueError('write text, in quotes where it is a number, or {en: "...", ko: "..."}')
     return {"en": value} if isinstance(value, str) else value
 
 
@@ -99,7 +106,11 @@ Matcher = Annotated[
 
 
 def _versions(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
+    names = value if isinstance(value, (list, tuple)) else (value,)
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"{name} is not text; write a version, in quotes where it is a number")
+    return tuple(names)
 
 
 Versions = Annotated[

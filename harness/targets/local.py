@@ -14,7 +14,7 @@ from typing import Any
 from harness import images
 from harness.driver.ecs import image_of
 from harness.driver.elbv2 import LoadBalancer
-from harness.errors import TargetUnavailable, UsageError
+from harness.errors import EXIT_USAGE, TargetUnavailable, UsageError
 from harness.scenario import Scenario, Version
 from harness.targets import emulators
 from harness.targets.base import Asked, RuntimeAsked, Target
@@ -77,7 +77,9 @@ def ready(process: subprocess.Popen[str], log: Path) -> str:
         return line.split()[1]
     _stop(process)
     said = [words for words in log.read_text(errors="replace").splitlines() if words.strip()]
-    raise TargetUnavailable(f"the emulator did not start: {(line.strip() or (said or ['no reason given'])[-1])}")
+    why = (line.strip() or (said or ["no reason given"])[-1]).removeprefix("rehearse: ")
+    kind = UsageError if process.returncode == EXIT_USAGE else TargetUnavailable
+    raise kind(f"the emulator did not start: {why}")
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
@@ -126,6 +128,9 @@ def unsupported(scenario: Scenario) -> str | None:
     """Why the scenario cannot run here."""
     if scenario.deploy.controller == "ecs":
         return "ECS-native blue/green (controller: ecs) is not built yet"
+    for version in (scenario.release.from_, scenario.release.to):
+        if version.fault is not None and version.fault.kind == "too_much_memory":
+            return "capacity is not counted here: a task that asks for too much memory (too_much_memory) would run all the same"
     return None
 
 
@@ -150,10 +155,9 @@ def _build(home: Path, runtime: str, scenario: Scenario, version: Version, image
                 f"{scenario.id}: there is no image {image}; make it with: rehearse build --revision {version.version} PATH"
             )
         return
-    architecture = images.architecture_of_this_machine()
-    images.build(
-        home,
-        runtime,
-        revision=images.split(image)[1],
-        architecture=OTHER_ARCHITECTURE[architecture] if kind == "wrong_architecture" else None,
-    )
+    revision = images.split(image)[1]
+    if kind == "wrong_architecture":
+        other = OTHER_ARCHITECTURE[images.architecture_of_this_machine()]
+        images.build_foreign(home, runtime, revision=revision, architecture=other)
+    else:
+        images.build(home, runtime, revision=revision)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,21 +14,25 @@ from harness import clock
 from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Regional, Request
 from harness.emulator.services.cloudwatch_alarms import Change, MetricAlarm, compression_of
 from harness.emulator.services.cloudwatch_metrics import (
+    FUTURE_SECONDS,
     KEPT_SECONDS,
     PLAIN,
     Metric,
     Metrics,
     Samples,
     check_statistic,
+    check_time,
     period_starts,
 )
-from harness.emulator.services.cloudwatch_query import sources_of, values_of
+from harness.emulator.services.cloudwatch_query import check_period, sources_of, values_of
 from harness.emulator.services.cloudwatch_requests import rule_of, settings_of
 from harness.emulator.services.cloudwatch_watch import Watch, enter
 
 LISTED = 500
 STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 RECENT_SECONDS = KEPT_SECONDS  # RecentlyActive=PT3H
+MOST_STATISTICS, MOST_DATA = 1440, 100_800  # datapoints of one GetMetricStatistics, of one GetMetricData (AWS's limits)
+NEWEST_FIRST = "TimestampDescending"
 
 
 @dataclass
@@ -49,10 +55,12 @@ class CloudWatch:
         if "EntityMetricData" in request:
             raise AwsError("NotImplemented", "cloudwatch:PutMetricData with EntityMetricData is not emulated", 501)
         now, metrics = self._cloud.clock.now(), self._regions[caller].metrics
-        parsed = [(Metric.of(datum, request["Namespace"]), datum, Samples.of(datum)) for datum in request["MetricData"]]
-        for metric, datum, samples in parsed:
-            at = datum.get("Timestamp")
-            metrics.put(metric, datum.get("Unit", "None"), now if at is None else seconds(at), samples, now)
+        parsed = [
+            (Metric.of(datum, request["Namespace"]), datum.get("Unit", "None"), _time(datum, now), Samples.of(datum))
+            for datum in request.get("MetricData", ())
+        ]  # all of it before any is kept: one wrong datum refuses the request
+        for metric, unit, at, samples in parsed:
+            metrics.put(metric, unit, at, samples, now)
         return {}
 
     def list_metrics(self, caller: Caller, request: Request) -> Answer:
@@ -64,44 +72,46 @@ class CloudWatch:
         return _page("Metrics", [metric.render() for metric in found], request, LISTED)
 
     def get_metric_statistics(self, caller: Caller, request: Request) -> Answer:
-        named = [*request.get("Statistics", ()), *request.get("ExtendedStatistics", ())]
-        if not named:
-            raise AwsError(
-                "MissingParameter",
-                "At least one of the parameters Statistics and ExtendedStatistics must be specified.",
-            )
+        named = _statistics(request)
         start, end = _span(request)
-        metrics, metric, unit = self._regions[caller].metrics, Metric.of(request), request.get("Unit")
-        columns = {
-            name: metrics.statistic(
-                metric, check_statistic(name), period_starts(start, end, request["Period"]), request["Period"], unit
+        period = request["Period"]
+        check_period(period)
+        if (end - start) / period > MOST_STATISTICS:
+            raise AwsError(
+                "InvalidParameterCombination",
+                f"You have requested up to {math.ceil((end - start) / period):,} datapoints, which exceeds the limit of "
+                f"{MOST_STATISTICS:,}. You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
             )
-            for name in named
-        }
+        metrics, metric, unit = self._regions[caller].metrics, Metric.of(request), request.get("Unit")
+        starts = self._starts(start, end, period)
+        columns = {name: metrics.statistic(metric, name, starts, period, unit) for name in named}
         shown = unit or metrics.unit_of(metric)
         times = sorted({at for column in columns.values() for at in column})
         return {"Label": request["MetricName"], "Datapoints": [_datapoint(at, columns, shown) for at in times]}
 
     def get_metric_data(self, caller: Caller, request: Request) -> Answer:
-        """Each query with its own period; an expression has the shortest of them. Everything is answered in one page."""
+        """Each metric with its own period; an expression has that of all metrics. Everything is answered in one page."""
         queries: Sequence[Mapping[str, Any]] = request["MetricDataQueries"]
-        sources, (start, end) = sources_of(queries), _span(request)
-        periods = {_period(query) for query in queries} - {None}
-        if len(periods) != 1:
-            raise AwsError(
-                "ValidationError", f"Queries of different periods in one call are not emulated: {periods or 'none'}"
-            )
-        period = float(next(iter(periods)) or 0)
-        values = values_of(sources, self._regions[caller].metrics, period_starts(start, end, period), period)
-        newest_first = request.get("ScanBy", "TimestampDescending") == "TimestampDescending"
+        (start, end), metrics = _span(request), self._regions[caller].metrics
+        found: dict[str, Mapping[float, float]] = {}
+        for period, some in _by_period(queries).items():
+            sources, starts = sources_of(some), self._starts(start, end, period)
+            if len(starts) * len(sources) > MOST_DATA:
+                raise AwsError(
+                    "NotImplemented", f"More than {MOST_DATA:,} datapoints in one call are not emulated", 501
+                )
+            found.update(values_of(sources, metrics, starts, period))
+        newest_first = request.get("ScanBy", NEWEST_FIRST) == NEWEST_FIRST
+        returned = [query for query in queries if query.get("ReturnData", True)]
         return {
-            "MetricDataResults": [
-                _result(query, values.get(query["Id"]), newest_first)
-                for query in queries
-                if query.get("ReturnData", True)
-            ],
+            "MetricDataResults": [_result(query, found[query["Id"]], newest_first) for query in returned],
             "Messages": [],
         }
+
+    def _starts(self, start: float, end: float, period: float) -> list[float]:
+        """The periods of a request, without those that cannot have data here."""
+        now = self._cloud.clock.now()
+        return period_starts(max(start, now - KEPT_SECONDS - period), min(end, now + FUTURE_SECONDS), period)
 
     # ---- alarms
 
@@ -129,53 +139,54 @@ class CloudWatch:
                 raise AwsError(
                     "NotImplemented", f"cloudwatch:DescribeAlarms with {name} is not emulated: no composite alarms", 501
                 )
-        if "MetricAlarm" not in request.get("AlarmTypes", ["MetricAlarm"]):
+        if "AlarmNames" in request and "AlarmNamePrefix" in request:
+            raise AwsError("ValidationError", "AlarmNames and AlarmNamePrefix cannot be given together")
+        if not _metric_alarms_asked(request):
             return {"MetricAlarms": [], "CompositeAlarms": []}
         alarms = sorted(self._regions[caller].alarms.values(), key=lambda alarm: alarm.name)
         found = [render(alarm) for alarm in alarms if _chosen(alarm, request)]
         return {**_page("MetricAlarms", found, request, request.get("MaxRecords", 50)), "CompositeAlarms": []}
 
     def describe_alarms_for_metric(self, caller: Caller, request: Request) -> Answer:
-        """Alarms on exactly this metric, also those that reach it through metric math."""
+        """Alarms on exactly this metric; as in AWS, not those that reach it through metric math."""
         metric = Metric.of(request)
         same = ("Statistic", "ExtendedStatistic", "Period", "Unit")
         return {
             "MetricAlarms": [
                 render(alarm)
                 for alarm in self._regions[caller].alarms.values()
-                if any(source.metric == metric for source in alarm.rule.sources)
+                if "Metrics" not in alarm.settings
+                and Metric.of(alarm.settings) == metric
                 and all(name not in request or alarm.settings.get(name) == request[name] for name in same)
             ]
         }
 
     def describe_alarm_history(self, caller: Caller, request: Request) -> Answer:
         alarms = self._regions[caller].alarms
-        chosen: Iterable[MetricAlarm] = alarms.values()
-        if "AlarmName" in request:
-            chosen = [alarms[request["AlarmName"]]] if request["AlarmName"] in alarms else []
-        start, end = _span(
-            {"StartTime": request.get("StartDate", 0.0), "EndTime": request.get("EndDate", float("inf"))}
-        )
-        kind = request.get("HistoryItemType")
+        start, end = seconds(request.get("StartDate", 0.0)), seconds(request.get("EndDate", math.inf))
+        name, kind = request.get("AlarmName"), request.get("HistoryItemType")
         found = [
             (change, alarm)
-            for alarm in chosen
+            for alarm in (alarms.values() if _metric_alarms_asked(request) else ())
             for change in alarm.history
-            if start <= change.at <= end and kind in (None, change.kind)
+            if name in (None, alarm.name) and start <= change.at <= end and kind in (None, change.kind)
         ]
-        newest_first = request.get("ScanBy", "TimestampDescending") == "TimestampDescending"
-        found.sort(key=lambda pair: pair[0].at, reverse=newest_first)
+        found.sort(key=lambda pair: pair[0].at)
+        if request.get("ScanBy", NEWEST_FIRST) == NEWEST_FIRST:
+            found.reverse()
         items = [_history_item(change, alarm) for change, alarm in found]
         return _page("AlarmHistoryItems", items, request, request.get("MaxRecords", 100))
 
     def delete_alarms(self, caller: Caller, request: Request) -> Answer:
-        """All or none: one name that does not exist keeps the others."""
-        region = self._regions[caller]
-        if unknown := [name for name in request["AlarmNames"] if name not in region.alarms]:
-            raise AwsError("ResourceNotFound", f"Some alarms do not exist: {', '.join(unknown)}")
+        """Those that exist are deleted, also when another name is wrong."""
+        region, unknown = self._regions[caller], []
         for name in dict.fromkeys(request["AlarmNames"]):
-            region.watches.pop(name).stop()
-            del region.alarms[name]
+            if region.alarms.pop(name, None) is None:
+                unknown.append(name)
+            else:
+                region.watches.pop(name).stop()
+        if unknown:
+            raise AwsError("ResourceNotFound", f"Some alarms do not exist: {', '.join(unknown)}")
         return {}
 
     def set_alarm_state(self, caller: Caller, request: Request) -> Answer:
@@ -186,6 +197,8 @@ class CloudWatch:
         if state not in STATES:
             raise AwsError("ValidationError", f"StateValue is {state}: it must be one of {', '.join(STATES)}")
         data = request.get("StateReasonData", "")
+        if data and not _is_json(data):
+            raise AwsError("InvalidFormat", "StateReasonData is not syntactically valid JSON")
         enter(self._cloud, region.alarms[request["AlarmName"]], state, request["StateReason"], data)
         return {}
 
@@ -212,17 +225,20 @@ class CloudWatch:
 
     def tag_resource(self, caller: Caller, request: Request) -> Answer:
         alarm = self._tagged(caller, request)
-        tags = {**alarm.tags, **{tag["Key"]: tag["Value"] for tag in request["Tags"]}}
-        compression_of(tags, 1.0)
-        alarm.tags = tags
-        self._watch(self._regions[caller], alarm)
-        return {}
+        given = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        return self._retag(caller, alarm, {**alarm.tags, **given})
 
     def untag_resource(self, caller: Caller, request: Request) -> Answer:
         alarm = self._tagged(caller, request)
-        for key in request["TagKeys"]:
-            alarm.tags.pop(key, None)
-        self._watch(self._regions[caller], alarm)
+        gone = request["TagKeys"]
+        return self._retag(caller, alarm, {key: value for key, value in alarm.tags.items() if key not in gone})
+
+    def _retag(self, caller: Caller, alarm: MetricAlarm, tags: dict[str, str]) -> Answer:
+        """Evaluation begins anew only where the compression is another."""
+        other = compression_of(tags, self._cloud.compression) != alarm.compression(self._cloud.compression)
+        alarm.tags = tags
+        if other:
+            self._watch(self._regions[caller], alarm)
         return {}
 
     def list_tags_for_resource(self, caller: Caller, request: Request) -> Answer:
@@ -277,11 +293,7 @@ def _datapoint(at: float, columns: Mapping[str, Mapping[float, float]], unit: st
     return {"Timestamp": clock.utc(at), **plain, "Unit": unit, **({"ExtendedStatistics": ranked} if ranked else {})}
 
 
-def _result(query: Mapping[str, Any], series: Mapping[float, float] | None, newest_first: bool) -> Answer:
-    if series is None:
-        raise AwsError(
-            "ValidationError", f"The expression {query['Id']} returns several time series: not emulated for ReturnData"
-        )
+def _result(query: Mapping[str, Any], series: Mapping[float, float], newest_first: bool) -> Answer:
     stat = query.get("MetricStat")
     times = sorted(series, reverse=newest_first)
     return {
@@ -307,9 +319,46 @@ def _span(request: Mapping[str, Any]) -> tuple[float, float]:
     return start, end
 
 
-def _period(query: Mapping[str, Any]) -> int | None:
-    stat = query.get("MetricStat")
-    return stat["Period"] if stat else query.get("Period")
+def _time(datum: Mapping[str, Any], now: float) -> float:
+    return check_time(seconds(datum["Timestamp"]), now) if "Timestamp" in datum else now
+
+
+def _statistics(request: Request) -> list[str]:
+    plain, ranked = request.get("Statistics") or [], request.get("ExtendedStatistics") or []
+    if not plain and not ranked:
+        raise AwsError(
+            "MissingParameter", "At least one of the parameters Statistics and ExtendedStatistics must be specified."
+        )
+    if wrong := [name for name in plain if name not in PLAIN]:
+        raise AwsError("ValidationError", f"Statistics has {wrong[0]}: it must be one of {', '.join(PLAIN)}")
+    return [*plain, *(check_statistic(name) for name in ranked)]
+
+
+def _by_period(queries: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+    """Queries that are computed together, by their period in seconds."""
+    given = [(query, (query.get("MetricStat") or query).get("Period")) for query in queries]
+    periods = {period for _, period in given if period is not None}
+    if not periods:
+        raise AwsError("ValidationError", "The parameter Period is required where no query has a MetricStat")
+    for period in periods:
+        check_period(period)
+    if len(periods) == 1:
+        return {periods.pop(): list(queries)}
+    if any("Expression" in query for query in queries):
+        raise AwsError("NotImplemented", "Expressions beside metrics of different periods are not emulated", 501)
+    return {period: [query for query, one in given if one == period] for period in periods}
+
+
+def _metric_alarms_asked(request: Request) -> bool:
+    return "MetricAlarm" in request.get("AlarmTypes", ["MetricAlarm"])
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _matches(metric: Metric, request: Request) -> bool:

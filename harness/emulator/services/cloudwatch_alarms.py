@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from harness import clock
 from harness.emulator.cloud import AwsError, Caller
-from harness.emulator.services.cloudwatch_math import Node
+from harness.emulator.services.cloudwatch_expression import Node
 from harness.emulator.services.cloudwatch_metrics import Metric
 
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
@@ -51,7 +51,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When an alarm is in ALARM. `period` in declared seconds; `returned` is the id of the source that is compared."""
+    """When an alarm is in ALARM. `sources` in the order of their computation; `period` in declared seconds; `returned` is the id
+    of the source that is compared."""
 
     sources: tuple[Source, ...]
     returned: str

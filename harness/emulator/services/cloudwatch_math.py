@@ -1,69 +1,38 @@
 """Metric math: `parse` an expression once, `evaluate` it on datapoints.
 
-A value is a number, a series ({time: value}, a time without a datapoint is absent), or a list of series. Series meet where both
-have a datapoint. A division by zero has no datapoint, as in AWS: an error rate without requests is missing, not zero.
+A value is a number, a series ({time: value}, a time without a datapoint is absent), or a list of series. As in AWS, arithmetic on two
+series takes 0 where one of them has no datapoint, and a division by zero has none: an error rate is 0 without errors, and missing
+without requests.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-import re
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.emulator.cloud import AwsError
+from harness.emulator.services.cloudwatch_expression import (
+    Array,
+    Binary,
+    Call,
+    Name,
+    Negative,
+    Node,
+    Number,
+    Text,
+    invalid,
+    nodes,
+    read,
+)
 
 Series = dict[float, float]
 Value = float | Series | list[Series]
-
-TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[A-Za-z_]\w*)|(?P<text>\"[^\"]*\"|'[^']*')"
-    r"|(?P<sign><=|>=|==|!=|&&|\|\||[-+*/^<>(),\[\]]))"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Binary:
-    sign: str
-    left: Node
-    right: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Negative:
-    of: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    function: str
-    arguments: tuple[Node, ...]
-
-
-Node = Number | Text | Name | Binary | Negative | Array | Call
+FILLERS = ("REPEAT", "LINEAR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,142 +41,28 @@ class Scope:
 
     values: Mapping[str, Value]
     metrics: Sequence[str]  # ids of the metrics, without the expressions, for METRICS()
-    times: Sequence[float]
+    times: Sequence[float]  # ascending
     period: float
-
-
-def invalid(text: str, why: str) -> AwsError:
-    return AwsError("ValidationError", f"Error in expression '{text}': {why}")
-
-
-# ---- reading
 
 
 def parse(text: str) -> Node:
     """The expression as a tree. Raises AwsError(ValidationError) that says what is wrong; an unknown function is named."""
-    return _Parser(text).whole()
+    tree = read(text)
+    for node in nodes(tree):
+        if not isinstance(node, Call):
+            continue
+        if node.function not in FUNCTIONS:
+            raise invalid(text, f"unknown function {node.function}; these are emulated: {', '.join(FUNCTIONS)}")
+        given, (least, most) = len(node.arguments), FUNCTIONS[node.function].arguments
+        if not least <= given <= most:
+            takes = f"{least}" if least == most else f"{least} to {most}"
+            raise invalid(text, f"{node.function} has {given} arguments, and takes {takes}")
+    return tree
 
 
-LEVELS: tuple[tuple[str, ...], ...] = (
-    ("OR", "||"),
-    ("AND", "&&"),
-    ("==", "!=", "<", ">", "<=", ">="),
-    ("+", "-"),
-    ("*", "/"),
-)
-WORDS = ("AND", "OR")
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = list(self._split())
-        self._next = 0
-
-    def _split(self) -> Iterator[tuple[str, str]]:
-        at, text = 0, self._text.rstrip()
-        while at < len(text):
-            found = TOKEN.match(text, at)
-            if found is None:
-                raise self._wrong(f"unexpected '{text[at:].lstrip()[0]}'")
-            kind = str(found.lastgroup)
-            word = found[kind]
-            yield ("sign", word.upper()) if kind == "name" and word.upper() in WORDS else (kind, word)
-            at = found.end()
-
-    def whole(self) -> Node:
-        node = self._level(0)
-        if self._next < len(self._tokens):
-            raise self._wrong(f"unexpected '{self._tokens[self._next][1]}'")
-        return node
-
-    def _level(self, level: int) -> Node:
-        if level == len(LEVELS):
-            return self._power()
-        node = self._level(level + 1)
-        while (sign := self._sign(*LEVELS[level])) is not None:
-            node = Binary({"||": "OR", "&&": "AND"}.get(sign, sign), node, self._level(level + 1))
-        return node
-
-    def _power(self) -> Node:
-        if self._sign("-"):
-            return Negative(self._power())
-        base = self._atom()
-        return Binary("^", base, self._power()) if self._sign("^") else base
-
-    def _atom(self) -> Node:
-        if self._sign("("):
-            node = self._level(0)
-            self._expect(")")
-            return node
-        if self._sign("["):
-            return Array(self._list("]"))
-        kind, word = self._take()
-        match kind:
-            case "number":
-                return Number(float(word))
-            case "text":
-                return Text(word[1:-1])
-            case "name" if self._sign("("):
-                return self._call(word)
-            case "name":
-                return Name(word)
-        raise self._wrong(f"unexpected '{word}'")
-
-    def _call(self, word: str) -> Call:
-        if word.upper() not in FUNCTIONS:
-            raise self._wrong(f"unknown function {word}; these are emulated: {', '.join(FUNCTIONS)}")
-        arguments, (least, most) = self._list(")"), FUNCTIONS[word.upper()].arguments
-        if not least <= len(arguments) <= most:
-            raise self._wrong(
-                f"{word} has {len(arguments)} arguments, and takes {least if least == most else f'{least} to {most}'}"
-            )
-        return Call(word.upper(), arguments)
-
-    def _list(self, end: str) -> tuple[Node, ...]:
-        if self._sign(end):
-            return ()
-        items = [self._level(0)]
-        while self._sign(","):
-            items.append(self._level(0))
-        self._expect(end)
-        return tuple(items)
-
-    def _sign(self, *signs: str) -> str | None:
-        if self._next < len(self._tokens) and self._tokens[self._next] in [("sign", sign) for sign in signs]:
-            self._next += 1
-            return self._tokens[self._next - 1][1]
-        return None
-
-    def _expect(self, sign: str) -> None:
-        if not self._sign(sign):
-            raise self._wrong(f"'{sign}' is missing")
-
-    def _take(self) -> tuple[str, str]:
-        if self._next == len(self._tokens):
-            raise self._wrong("it ends too early")
-        self._next += 1
-        return self._tokens[self._next - 1]
-
-    def _wrong(self, why: str) -> AwsError:
-        return invalid(self._text, why)
-
-
-def names(node: Node) -> set[str]:
-    """The ids an expression refers to; REPEAT and LINEAR are FILL's own words."""
-    match node:
-        case Name():
-            return {node.id} - {"REPEAT", "LINEAR"}
-        case Binary():
-            return names(node.left) | names(node.right)
-        case Negative():
-            return names(node.of)
-        case Array(items=parts) | Call(arguments=parts):
-            return set().union(*(names(part) for part in parts))
-    return set()
-
-
-# ---- computing
+def names(tree: Node) -> set[str]:
+    """The ids an expression refers to, which begin with a lower case letter: REPEAT is FILL's own word."""
+    return {node.id for node in nodes(tree) if isinstance(node, Name) and node.id not in FILLERS}
 
 
 def evaluate(node: Node, scope: Scope) -> Value:
@@ -222,7 +77,7 @@ def evaluate(node: Node, scope: Scope) -> Value:
                 )
             return scope.values[node.id]
         case Negative():
-            return _each(lambda value: -value, evaluate(node.of, scope))
+            return _each(operator.neg, evaluate(node.of, scope))
         case Binary():
             return _both(SIGNS[node.sign], evaluate(node.left, scope), evaluate(node.right, scope))
         case Array():
@@ -253,7 +108,7 @@ SIGNS: dict[str, Callable[[float, float], float]] = {
 }
 
 
-def _number(compute: Callable[..., float], *values: float) -> float | None:
+def _number(compute: Callable[..., float], *values: object) -> float | None:
     """None where there is no such number: a division by zero, a root of a negative, an overflow."""
     try:
         result = compute(*values)
@@ -280,16 +135,20 @@ def _both(compute: Callable[[float, float], float], left: Value, right: Value) -
         return [_series(_both(compute, one, right)) for one in left]
     if isinstance(right, list):
         return [_series(_both(compute, left, one)) for one in right]
-    if isinstance(left, dict):
-        if isinstance(right, dict):
-            return _present((at, _number(compute, one, right[at])) for at, one in left.items() if at in right)
-        return _present((at, _number(compute, one, right)) for at, one in left.items())
-    if isinstance(right, dict):
-        return _present((at, _number(compute, left, one)) for at, one in right.items())
+    if isinstance(left, dict) or isinstance(right, dict):
+        return _present((at, _number(compute, _or_0(left, at), _or_0(right, at))) for at in _times(left, right))
     return _plain(_number(compute, left, right))
 
 
-def _present(points: Iterator[tuple[float, float | None]]) -> Series:
+def _times(*values: Value) -> list[float]:
+    return sorted({at for value in values if isinstance(value, dict) for at in value})
+
+
+def _or_0(value: float | Series, at: float) -> float:
+    return value.get(at, 0.0) if isinstance(value, dict) else value
+
+
+def _present(points: Iterable[tuple[float, float | None]]) -> Series:
     return {at: value for at, value in points if value is not None}
 
 
@@ -326,103 +185,127 @@ def _mapped(compute: Callable[[float], float]) -> Function:
     return Function((1, 1), lambda scope, given: _each(compute, evaluate(given[0], scope)))
 
 
-def _reduced(compute: Callable[[Sequence[float]], float]) -> Function:
-    """Of one series a number; of an array, a series of what each time has."""
+def _reduced(compute: Callable[[Sequence[float]], float], *, missing: float | None = None) -> Function:
+    """Of one series a number; of an array, a series of what each time has, with `missing` for a series that has nothing then."""
 
     def reduce(scope: Scope, given: tuple[Node, ...]) -> Value:
         value = evaluate(given[0], scope)
-        if isinstance(value, dict):
-            return compute(list(value.values())) if value else {}
-        if isinstance(value, list):
-            times = sorted({at for series in value for at in series})
-            return {at: compute([series[at] for series in value if at in series]) for at in times}
-        return compute([value])
+        if not isinstance(value, list):
+            return _plain(_number(compute, list(_series(value).values())))
+        found = (
+            (at, [one for series in value if (one := series.get(at, missing)) is not None]) for at in _times(*value)
+        )
+        return _present((at, _number(compute, present)) for at, present in found)
 
     return Function((1, 1), reduce)
 
 
-def _over_time(compute: Callable[[Scope, Series], Series]) -> Function:
+def _over_time(compute: Callable[[Series], Iterable[tuple[float, float]]]) -> Function:
     def apply(scope: Scope, given: tuple[Node, ...]) -> Value:
         value = evaluate(given[0], scope)
-        return [compute(scope, one) for one in value] if isinstance(value, list) else compute(scope, _series(value))
+        found = [
+            _present((at, _number(float, result)) for at, result in compute(series)) for series in _as_list([value])
+        ]
+        return found if isinstance(value, list) else found[0]
 
     return Function((1, 1), apply)
 
 
-def _diff(_: Scope, series: Series) -> Series:
-    return {after: series[after] - series[before] for before, after in pairwise(sorted(series))}
+def _diff(series: Series) -> Iterable[tuple[float, float]]:
+    return ((after, series[after] - series[before]) for before, after in pairwise(sorted(series)))
 
 
-def _rate(_: Scope, series: Series) -> Series:
-    return {
-        at: change / (at - before)
-        for (at, change), before in zip(_diff(_, series).items(), sorted(series), strict=False)
-    }
+def _rate(series: Series) -> Iterable[tuple[float, float]]:
+    return ((after, (series[after] - series[at]) / (after - at)) for at, after in pairwise(sorted(series)))
 
 
-def _running_sum(_: Scope, series: Series) -> Series:
-    total, sums = 0.0, {}
+def _running_sum(series: Series) -> Iterable[tuple[float, float]]:
+    total = 0.0
     for at in sorted(series):
         total += series[at]
-        sums[at] = total
-    return sums
+        yield at, total
 
 
 def _if(scope: Scope, given: tuple[Node, ...]) -> Value:
-    """IF(condition, then, else); without `else`, times where the condition is false have no datapoint."""
+    """IF(condition, then, else). True without a `then` is 0; false without an `else`, or no condition, is no datapoint."""
     condition, then = evaluate(given[0], scope), evaluate(given[1], scope)
     otherwise: Value = evaluate(given[2], scope) if len(given) == 3 else {}
     if isinstance(condition, (int, float)):
         return then if condition else otherwise
-    return _present((at, _at(then if holds else otherwise, at)) for at, holds in _series(condition).items())
+    return _present(
+        (at, _at(then, at, 0.0) if holds else _at(otherwise, at)) for at, holds in _series(condition).items()
+    )
 
 
-def _at(value: Value, at: float) -> float | None:
-    return _series(value).get(at) if isinstance(value, (dict, list)) else value
+def _at(value: Value, at: float, missing: float | None = None) -> float | None:
+    return _series(value).get(at, missing) if isinstance(value, (dict, list)) else value
 
 
 def _fill(scope: Scope, given: tuple[Node, ...]) -> Value:
     value = evaluate(given[0], scope)
-    if isinstance(value, list):
-        return [_filled(one, given[1], scope) for one in value]
-    return _filled(_series(value), given[1], scope)
+    found = [_filled(one, given[1], scope) for one in _as_list([value])]
+    return found if isinstance(value, list) else found[0]
 
 
 def _filled(series: Series, how: Node, scope: Scope) -> Series:
     match how:
         case Name(id="REPEAT"):
-            return _present((at, _before(series, at)) for at in scope.times)
+            return _repeated(series, scope.times)
         case Name(id="LINEAR"):
-            return _present((at, _between(series, at)) for at in scope.times)
+            known = sorted(series)
+            return _present((at, _between(series, known, at)) for at in scope.times)
     filler = evaluate(how, scope)
-    return _present((at, series.get(at, _at(filler, at))) for at in scope.times)
+    return _present((at, series[at] if at in series else _at(filler, at)) for at in scope.times)
 
 
-def _before(series: Series, at: float) -> float | None:
-    earlier = [time for time in series if time <= at]
-    return series[max(earlier)] if earlier else None
+def _repeated(series: Series, times: Sequence[float]) -> Series:
+    found, last = {}, None
+    for at in times:
+        last = series.get(at, last)
+        if last is not None:
+            found[at] = last
+    return found
 
 
-def _between(series: Series, at: float) -> float | None:
-    earlier, later = [time for time in series if time <= at], [time for time in series if time >= at]
-    if not earlier or not later:
+def _between(series: Series, known: Sequence[float], at: float) -> float | None:
+    """On the line between the neighbours; nothing outside of them."""
+    if at in series:
+        return series[at]
+    after = bisect_left(known, at)
+    if not 0 < after < len(known):
         return None
-    start, end = max(earlier), min(later)
-    return series[start] + (series[end] - series[start]) * ((at - start) / (end - start) if end > start else 0)
+    start, end = known[after - 1], known[after]
+    return series[start] + (series[end] - series[start]) * (at - start) / (end - start)
 
 
 def _metrics(scope: Scope, given: tuple[Node, ...]) -> Value:
     """METRICS(), or those whose id contains the text."""
+    if given and not isinstance(given[0], Text):
+        raise AwsError("ValidationError", "METRICS takes a text in quotes")
     part = given[0].value if given and isinstance(given[0], Text) else ""
     return _as_list([scope.values[id] for id in scope.metrics if part in id])
 
 
+def _period(scope: Scope, given: tuple[Node, ...]) -> Value:
+    if not (isinstance(given[0], Name) and given[0].id in scope.metrics):
+        raise AwsError("ValidationError", "PERIOD takes the Id of a metric")
+    return scope.period
+
+
+def _time_series(scope: Scope, given: tuple[Node, ...]) -> Value:
+    value = evaluate(given[0], scope)
+    if isinstance(value, (dict, list)):
+        raise AwsError("ValidationError", "TIME_SERIES takes a number")
+    return dict.fromkeys(scope.times, value)
+
+
 FUNCTIONS: dict[str, Function] = {
     "SUM": _reduced(math.fsum),
-    "AVG": _reduced(statistics.fmean),
+    "AVG": _reduced(statistics.fmean, missing=0.0),
     "MIN": _reduced(min),
     "MAX": _reduced(max),
     "STDDEV": _reduced(statistics.pstdev),
+    "DATAPOINT_COUNT": _reduced(len),
     "METRIC_COUNT": Function((1, 1), lambda scope, given: float(len(_as_list([evaluate(given[0], scope)])))),
     "ABS": _mapped(abs),
     "CEIL": _mapped(math.ceil),
@@ -434,6 +317,7 @@ FUNCTIONS: dict[str, Function] = {
     "RUNNING_SUM": _over_time(_running_sum),
     "IF": Function((2, 3), _if),
     "FILL": Function((2, 2), _fill),
-    "PERIOD": Function((1, 1), lambda scope, given: scope.period),
+    "TIME_SERIES": Function((1, 1), _time_series),
+    "PERIOD": Function((1, 1), _period),
     "METRICS": Function((0, 1), _metrics),
 }

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from harness.emulator.cloud import AwsError, Request
 from harness.emulator.services.cloudwatch_alarms import OPERATORS, Rule, Source
-from harness.emulator.services.cloudwatch_metrics import Metric, check_statistic
-from harness.emulator.services.cloudwatch_query import sources_of
+from harness.emulator.services.cloudwatch_metrics import PLAIN, Metric, check_statistic
+from harness.emulator.services.cloudwatch_query import check_period, invalid, sources_of
 
 DAY = 86400
 SINGLE = ("MetricName", "Namespace", "Dimensions", "Period", "Unit", "Statistic", "ExtendedStatistic")
 SHOWN = (
-    *("AlarmDescription", "OKActions", "AlarmActions", "InsufficientDataActions", *SINGLE, "EvaluationPeriods"),
-    *(
-        "DatapointsToAlarm",
-        "Threshold",
-        "ComparisonOperator",
-        "TreatMissingData",
-        "EvaluateLowSampleCountPercentile",
-        "Metrics",
-    ),
+    *("AlarmDescription", "OKActions", "AlarmActions", "InsufficientDataActions", *SINGLE, "Metrics"),
+    *("EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData"),
+    "EvaluateLowSampleCountPercentile",
 )
 ELSEWHERE = ("AlarmName", "ActionsEnabled", "Tags")
+ARN = re.compile(r"arn:[^:]+:[^:]+:[^:]*:[^:]*:.+")
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
-
-
-def invalid(message: str) -> AwsError:
-    return AwsError("ValidationError", message)
 
 
 def settings_of(request: Request) -> dict[str, Any]:
     """What DescribeAlarms shows again. Raises AwsError naming a member that has no effect here."""
     if unknown := [name for name in request if name not in (*SHOWN, *ELSEWHERE)]:
         raise AwsError("NotImplemented", f"cloudwatch:PutMetricAlarm with {', '.join(unknown)} is not emulated", 501)
+    if request.get("EvaluateLowSampleCountPercentile") == "ignore":
+        raise AwsError("NotImplemented", "EvaluateLowSampleCountPercentile=ignore is not emulated", 501)
+    for name in ("OKActions", "AlarmActions", "InsufficientDataActions"):
+        for action in request.get(name) or ():
+            if ARN.fullmatch(action) is None:
+                raise invalid(f"Invalid arn syntax: {action}")
     return {name: request[name] for name in SHOWN if request.get(name) is not None}
 
 
@@ -69,11 +67,17 @@ def _single(request: Request) -> tuple[tuple[Source, ...], str, int]:
         raise invalid(
             f"The parameters MetricName, Namespace and Period are required without Metrics; {missing[0]} is missing"
         )
-    given = [request[name] for name in ("Statistic", "ExtendedStatistic") if request.get(name)]
-    if len(given) != 1:
-        raise invalid("Exactly one of Statistic and ExtendedStatistic must be given")
-    source = Source("m1", Metric.of(request), check_statistic(given[0]), request.get("Unit"))
+    source = Source("m1", Metric.of(request), _statistic(request), request.get("Unit"))
     return (source,), source.id, int(request["Period"])
+
+
+def _statistic(request: Request) -> str:
+    plain, ranked = request.get("Statistic"), request.get("ExtendedStatistic")
+    if bool(plain) == bool(ranked):
+        raise invalid("Exactly one of Statistic and ExtendedStatistic must be given")
+    if plain and plain not in PLAIN:
+        raise invalid(f"The Statistic {plain} must be one of {', '.join(PLAIN)}; pNN and tmNN go to ExtendedStatistic")
+    return check_statistic(str(plain or ranked))
 
 
 def _many(request: Request) -> tuple[tuple[Source, ...], str, int]:
@@ -87,11 +91,12 @@ def _many(request: Request) -> tuple[tuple[Source, ...], str, int]:
     periods |= {query["Period"] for query in queries if query.get("Period")}
     if len(periods) != 1:
         raise invalid("The metrics of an alarm must all have the same Period")
+    if all("Expression" in query for query in queries):
+        raise invalid("The metrics of an alarm must have a MetricStat among them")
     return sources_of(queries), returned[0], int(periods.pop())
 
 
 def _check_period(period: int, periods: int) -> None:
-    if period not in (10, 20, 30) and (period <= 0 or period % 60):
-        raise invalid("Period must be 10, 20, 30 or a multiple of 60")
+    check_period(period, (10, 20, 30))
     if period * periods > (7 * DAY if period >= 3600 else DAY):
         raise invalid("Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).")

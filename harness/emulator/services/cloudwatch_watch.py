@@ -39,6 +39,7 @@ class Watch:
     def __init__(self, cloud: Cloud, metrics: Metrics, alarm: MetricAlarm) -> None:
         self._cloud, self._metrics, self._alarm = cloud, metrics, alarm
         self._window = alarm.rule.period / alarm.compression(cloud.compression)
+        metrics.keep_for(self._window, (alarm.rule.periods + EXTRA_PERIODS + 1) * self._window + INGESTION)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
