@@ -362,7 +362,7 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     one = verbs.add_parser("dashboard", help="live page of the runs, on this machine only")
     one.set_defaults(verb=do_dashboard)
-    one.add_argument("--port", type=int, default=8765)
+    one.add_argument("--port", type=_port, default=8765)
     one.add_argument("--runs", type=Path, metavar="DIR", help="default: runs of the state directory")
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto", help="of runs started there")
     one = verbs.add_parser("compare", help="two runs side by side; exit code 1 where their verdicts differ")
