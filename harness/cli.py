@@ -22,11 +22,13 @@ from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_MET,
     EXIT_TARGET,
+    EXIT_UNMET,
     EXIT_USAGE,
     HarnessError,
     LeftBehind,
     UsageError,
 )
+from harness.report import compare, compare_page
 from harness.runner.run import RunAsked, run
 from harness.runner.sweep import sweep
 from harness.scenario import Scenario
@@ -106,6 +108,24 @@ def do_report(asked: argparse.Namespace) -> int:
     for journal in journals:
         report.write(journal.parent)
         print(journal.parent / "report.html")
+    return EXIT_MET
+
+
+def do_compare(asked: argparse.Namespace) -> int:
+    """Two runs, or two directories of runs, scenario by scenario."""
+    comparison = compare.of_directories(asked.run_a, asked.run_b)
+    print(compare.table(comparison))
+    print(compare_page.write(comparison, asked.out))
+    return EXIT_MET if comparison.same else EXIT_UNMET
+
+
+def do_dashboard(asked: argparse.Namespace) -> int:
+    """Until Ctrl-C."""
+    from harness import dashboard  # slow to import, and only needed here
+
+    runs = (asked.runs or _home() / "runs").resolve()
+    options = ("--runtime", asked.runtime)
+    dashboard.serve(dashboard.Asked(runs=runs, scenarios=SCENARIOS.resolve(), port=asked.port, options=options))
     return EXIT_MET
 
 
@@ -354,11 +374,17 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one = verbs.add_parser("report", help="judge a run again and write its reports, from its journals alone")
     one.set_defaults(verb=do_report)
     one.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    for name, help_ in (
-        ("compare", "two runs side by side"),
-        ("dashboard", "live page of a run"),
-        ("aws", "plan, up, run, status and down on AWS"),
-    ):
+    one = verbs.add_parser("dashboard", help="live page of the runs, on this machine only")
+    one.set_defaults(verb=do_dashboard)
+    one.add_argument("--port", type=_port, default=8765)
+    one.add_argument("--runs", type=Path, metavar="DIR", help="default: runs of the state directory")
+    one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto", help="of runs started there")
+    one = verbs.add_parser("compare", help="two runs side by side; exit code 1 where their verdicts differ")
+    one.set_defaults(verb=do_compare)
+    one.add_argument("run_a", type=Path, metavar="RUN_A")
+    one.add_argument("run_b", type=Path, metavar="RUN_B")
+    one.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where compare.html goes (default: here)")
+    for name, help_ in (("aws", "plan, up, run, status and down on AWS"),):
         one = verbs.add_parser(name, help=f"{help_} (not built yet)")
         one.set_defaults(verb=do_not_built, name=name)
         one.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)

@@ -120,6 +120,43 @@ def as_oci(manifest: Manifest) -> str:
     )
 
 
+def digest(home: Path, runtime: str, image: str) -> str | None:
+    """`sha256:...` of what `name:tag` is made of; None where there is no such image.
+
+    A container image's is its id. A process image is a folder run where it is: of its manifest, and of every file in the folder.
+    """
+    return _docker_digest(image) if runtime == "docker" else _process_digest(home, image)
+
+
+def _process_digest(home: Path, image: str) -> str | None:
+    manifest = find_process_image(home, image)
+    if manifest is None:
+        return None
+    folder, made = Path(manifest.workdir), hashlib.sha256()
+    said = {**asdict(manifest), "argv": manifest.argv[1:], "workdir": folder.name}  # the same on every machine
+    made.update(json.dumps(said, sort_keys=True).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            made.update(f"{path.relative_to(folder)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return f"sha256:{made.hexdigest()}"
+
+
+def _docker_digest(image: str) -> str | None:
+    from docker.client import DockerClient
+    from docker.errors import DockerException
+
+    try:
+        client = DockerClient.from_env(timeout=ENGINE_TIMEOUT)
+    except DockerException:
+        return None
+    try:
+        return str(client.images.get(image).id)
+    except DockerException:
+        return None
+    finally:
+        client.close()
+
+
 # ---- building
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from harness import clock
 from harness.errors import HarnessError
 
 Side = Literal["blue", "green"]
@@ -34,6 +35,7 @@ class RunStarted(_Event):
 
     `executed` says who executes each service, where that is not the target alone. `not_shown` names expectations that the target
     cannot show, and why (`users` is all of `users.*`).
+    `pid` is the process that writes: a journal without an end is a live run while it lives.
     """
 
     event: Literal["RunStarted"] = "RunStarted"
@@ -47,6 +49,7 @@ class RunStarted(_Event):
     by: str | None = None
     executed: dict[str, str] = {}
     not_shown: dict[str, str] = {}
+    pid: int | None = None
 
 
 class PhaseEntered(_Event):
@@ -55,10 +58,18 @@ class PhaseEntered(_Event):
 
 
 class Provisioned(_Event):
-    """What the driver made: role ("production_listener", "blue_target_group", ...) to ARN or name."""
+    """What the driver made: role ("production_listener", "blue_target_group", ...) to ARN or name.
+
+    `endpoint` (None for AWS itself) and `region` say where its API is, `listeners` where a person reaches each route, `images`
+    which image, by its digest, each version runs. No credential is ever in here.
+    """
 
     event: Literal["Provisioned"] = "Provisioned"
     resources: dict[str, str]
+    endpoint: str | None = None
+    region: str = ""
+    listeners: dict[str, str] = {}
+    images: dict[str, str] = {}
 
 
 class SteadyState(_Event):
@@ -132,12 +143,13 @@ class WeightsSeen(_Event):
 
 
 class TargetHealthSeen(_Event):
-    """A change in a target group's health: count of targets per state."""
+    """A change in a target group's health: count of targets per state, and the state of each target (`address:port`)."""
 
     event: Literal["TargetHealthSeen"] = "TargetHealthSeen"
     side: Side
     states: dict[str, int]
     reasons: tuple[str, ...] = ()
+    targets: dict[str, str] = {}
 
 
 class TaskSetSeen(_Event):
@@ -149,6 +161,17 @@ class TaskSetSeen(_Event):
     desired: int
     running: int
     pending: int
+
+
+class TaskSeen(_Event):
+    """A change of a task that has not stopped; `address` is its own, as targets name it."""
+
+    event: Literal["TaskSeen"] = "TaskSeen"
+    task: str
+    side: Side | None
+    version: str | None
+    status: str
+    address: str | None = None
 
 
 class TaskStopped(_Event):
@@ -230,6 +253,7 @@ Event = Annotated[
     | WeightsSeen
     | TargetHealthSeen
     | TaskSetSeen
+    | TaskSeen
     | TaskStopped
     | ServiceEventSeen
     | AlarmSeen
@@ -290,6 +314,45 @@ def _parse(path: Path) -> Iterator[Event]:
             if number == len(lines):
                 return
             raise JournalInvalid(f"{path}:{number}: not a journal line: {error.errors()[0]['msg']}") from error
+
+
+class Follower:
+    """Reads a journal that is still written, a piece at a time; what was read is not kept."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._offset, self._half, self._line = path, 0, b"", 0
+
+    def new(self, at_most: int = 4_000_000) -> list[Event]:
+        """Events of the next `at_most` bytes; empty where there is nothing new, or no such file yet. Raises JournalInvalid."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                read = file.read(at_most)
+        except FileNotFoundError:
+            return []
+        self._offset += len(read)
+        *lines, self._half = (self._half + read).split(b"\n")
+        return [event for line in lines if (event := self._event(line)) is not None]
+
+    def _event(self, line: bytes) -> Event | None:
+        self._line += 1
+        try:
+            return _EVENT.validate_json(line) if line else None
+        except ValidationError as error:
+            raise JournalInvalid(f"{self.path}:{self._line}: not a journal line: {error.errors()[0]['msg']}") from error
+
+
+def follow(path: Path, every: float = 0.2) -> Iterator[Event]:
+    """Events as they are written, until RunEnded. Waits for a journal that is not there yet, and for ever where none ends."""
+    follower = Follower(path)
+    while True:
+        events = follower.new()
+        for event in events:
+            yield event
+            if isinstance(event, RunEnded):
+                return
+        if not events:
+            clock.pause(every)
 
 
 def of(events: list[Event], kind: type[E]) -> list[E]:

@@ -27,6 +27,7 @@ from harness.journal import (
     ServiceEventSeen,
     Side,
     TargetHealthSeen,
+    TaskSeen,
     TaskSetSeen,
     TaskStopped,
     Trouble,
@@ -91,6 +92,7 @@ class Observer:
             (4, self._service),
             (4, self._health),
             (4, self._alarms),
+            (4, self._live_tasks),
             (8, self._tasks),
         )
         turn = 0
@@ -229,7 +231,15 @@ class Observer:
         for side, target_group in groups:
             seen = elbv2.target_health(self._session, target_group)
             if self._changed(("health", side), seen):
-                self._write(TargetHealthSeen(at=clock.now(), side=side, states=dict(seen.states), reasons=seen.reasons))
+                self._write(
+                    TargetHealthSeen(
+                        at=clock.now(),
+                        side=side,
+                        states=dict(seen.states),
+                        reasons=seen.reasons,
+                        targets=dict(seen.targets),
+                    )
+                )
 
     def _alarms(self) -> None:
         if not self._stack.alarms:
@@ -249,6 +259,21 @@ class Observer:
                     )
                 )
 
+    def _live_tasks(self) -> None:
+        stack = self._stack
+        for task in ecs.live_tasks(self._session, stack.network.cluster, stack.group.service):
+            if self._changed(("task", task.arn), task):
+                self._write(
+                    TaskSeen(
+                        at=clock.now(),
+                        task=task.arn.rpartition("/")[2],
+                        side=self._side_of(task),
+                        version=self._version_of(task),
+                        status=task.status,
+                        address=task.address,
+                    )
+                )
+
     def _tasks(self) -> None:
         stack = self._stack
         new = ecs.stopped_tasks(self._session, stack.network.cluster, stack.group.service, self._stopped_tasks)
@@ -265,7 +290,11 @@ class Observer:
                 )
             )
 
-    def _side_of(self, task: ecs.StoppedTask) -> Side | None:
+    def _version_of(self, task: ecs.LiveTask) -> str | None:
+        known = self._stack.task_definitions.items()
+        return next((version for version, one in known if one.arn == task.task_definition), None)
+
+    def _side_of(self, task: ecs.LiveTask | ecs.StoppedTask) -> Side | None:
         """By its task set; by its task definition where the task does not name one."""
         if task.task_set in self._sides:
             return self._sides[task.task_set]

@@ -52,6 +52,17 @@ class ServiceView:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveTask:
+    """A task that has not stopped; `address` is its network interface's."""
+
+    arn: str
+    task_set: str | None
+    task_definition: str
+    status: str
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoppedTask:
     arn: str
     task_set: str | None
@@ -204,6 +215,28 @@ def tasks_of(session: Session, cluster: str, name: str, task_definition: str) ->
     return [one["taskArn"] for one in tasks if one["taskDefinitionArn"] == task_definition]
 
 
+def live_tasks(session: Session, cluster: str, name: str) -> list[LiveTask]:
+    """The service's tasks that are meant to run, and how far each has come."""
+    listed = session.call("ecs", "list_tasks", cluster=cluster, serviceName=name, desiredStatus="RUNNING")["taskArns"]
+    if not listed:
+        return []
+    tasks = session.call("ecs", "describe_tasks", cluster=cluster, tasks=listed[:100])["tasks"]
+    return [
+        LiveTask(one["taskArn"], _task_set_of(one), one["taskDefinitionArn"], one["lastStatus"], _address(one))
+        for one in tasks
+    ]
+
+
+def _address(seen: Mapping[str, Any]) -> str | None:
+    details = [detail for one in seen.get("attachments", []) for detail in one.get("details", [])]
+    return next((detail["value"] for detail in details if detail["name"] == "privateIPv4Address"), None)
+
+
+def _task_set_of(seen: Mapping[str, Any]) -> str | None:
+    started_by = str(seen.get("startedBy", ""))
+    return started_by if started_by.startswith("ecs-svc/") else None
+
+
 def kill_task(session: Session, cluster: str, task: str) -> None:
     session.call("ecs", "stop_task", cluster=cluster, task=task, reason="killed by the rehearsal")
 
@@ -220,10 +253,9 @@ def stopped_tasks(session: Session, cluster: str, name: str, known: set[str]) ->
 
 def _stopped(seen: Mapping[str, Any]) -> StoppedTask:
     containers: Sequence[Mapping[str, Any]] = seen.get("containers") or [{}]
-    started_by = seen.get("startedBy", "")
     return StoppedTask(
         arn=seen["taskArn"],
-        task_set=started_by if started_by.startswith("ecs-svc/") else None,
+        task_set=_task_set_of(seen),
         task_definition=seen["taskDefinitionArn"],
         stop_code=seen.get("stopCode", ""),
         reason=containers[0].get("reason") or seen.get("stoppedReason", ""),

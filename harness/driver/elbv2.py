@@ -29,10 +29,11 @@ class LoadBalancer:
 
 @dataclass(frozen=True, slots=True)
 class TargetHealth:
-    """Of one target group: how many targets are in each state, and the reasons given."""
+    """Of one target group: how many targets are in each state, the reasons given, and each target's (`address:port`) state."""
 
     states: Mapping[str, int]
     reasons: tuple[str, ...]
+    targets: Mapping[str, str]
 
     @property
     def healthy(self) -> int:
@@ -141,4 +142,10 @@ def target_health(session: Session, target_group: str) -> TargetHealth:
     answer = session.call("elbv2", "describe_target_health", TargetGroupArn=target_group)
     seen = [one["TargetHealth"] for one in answer["TargetHealthDescriptions"]]
     reasons = sorted({one["Reason"] for one in seen if one.get("Reason")})
-    return TargetHealth(dict(sorted(Counter(one["State"] for one in seen).items())), tuple(reasons))
+    targets = {
+        f"{one['Target']['Id']}:{one['Target'].get('Port', '')}": one["TargetHealth"]["State"]
+        for one in answer["TargetHealthDescriptions"]
+    }
+    return TargetHealth(
+        dict(sorted(Counter(one["State"] for one in seen).items())), tuple(reasons), dict(sorted(targets.items()))
+    )

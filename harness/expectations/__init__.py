@@ -16,7 +16,11 @@ FINAL = ("users.max_failed", "users.max_unavailable", "green_production_requests
 
 def judge(events: Sequence[Event]) -> Judgement:
     """The verdict of a scenario, with every expectation measured beside its limit. Raises JournalInvalid without a RunStarted."""
-    evidence = Evidence(events)
+    return judged(Evidence(events))
+
+
+def judged(evidence: Evidence) -> Judgement:
+    """The same of evidence that was folded already."""
     if evidence.unsupported is not None:
         return _not_judged(evidence, "unsupported", evidence.unsupported)
     if evidence.steady is None or not evidence.steady.reached:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from botocore.exceptions import ClientError
 
 from harness import clock, compression
 from harness.driver import Network, Session, Stack, codedeploy, error_code, until
-from harness.driver.elbv2 import PRODUCTION_PORT
+from harness.driver.ecs import image_of
+from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.driver.names import Names
 from harness.errors import HarnessError, Interrupted, WaitTimedOut
 from harness.journal import (
@@ -33,15 +35,17 @@ from harness.journal import (
     Waited,
 )
 from harness.observer import Observer, View, code_of
+from harness.picture import Picture
 from harness.probe.feed import Feed, Line
 from harness.probe.summary import Summary
-from harness.progress import Status
+from harness.progress import Status, status_of
 from harness.runner import during, steady
 from harness.runner.versions import versions, whoami
 from harness.scenario import Action, Scenario
 from harness.targets import Target
 
 LOOK = 0.1  # seconds between two decisions
+WAITS_EVERY = 1.0  # seconds between two questions for waits that have begun
 STEADY_WITHIN = 180.0  # beside the time the app itself takes to start
 SETTLE = 2.0  # real seconds of traffic after the end and its drain: what is live then is what users are left with
 DRAIN_AT_MOST = 30.0  # of which users are watched
@@ -67,7 +71,9 @@ class Rehearsal:
     left: list[str] = field(default_factory=list)
     broke_off: str = ""
     summary: Summary = field(default_factory=Summary)
-    _observer: Observer | None = None
+    picture: Picture = field(default_factory=Picture)
+    _folding: threading.Lock = field(default_factory=threading.Lock)
+    _last_wait: int = -1
 
     def run(self) -> None:
         began = clock.monotonic()
@@ -103,7 +109,29 @@ class Rehearsal:
     def _provision(self, stack: Stack) -> None:
         self._enter("provision")
         stack.provision()
-        self._write(Provisioned(at=clock.now(), resources=dict(stack.resources)))
+        self._write(
+            Provisioned(
+                at=clock.now(),
+                resources=dict(stack.resources),
+                endpoint=self.target.endpoint,
+                region=self.target.region,
+                listeners=self._listeners(stack),
+                images=self._images(),
+            )
+        )
+
+    def _listeners(self, stack: Stack) -> dict[str, str]:
+        ports = {"production": PRODUCTION_PORT} | ({"test": TEST_PORT} if stack.test_listener else {})
+        return {route: stack.url(port) for route, port in ports.items()}
+
+    def _images(self) -> dict[str, str]:
+        """`sampleapp:v2@sha256:...` per version; without the digest where nobody knows it."""
+        release, found = self.scenario.release, {}
+        for version in (release.from_, release.to):
+            image = image_of(self.scenario.service, version)
+            digest = self.target.digest(image)
+            found[version.version] = f"{image}@{digest}" if digest else image
+        return found
 
     def _steady(self, stack: Stack) -> bool:
         """Wait until all has been well for as long as the scenario says. Not reaching it is a finding, not a failure."""
@@ -138,13 +166,13 @@ class Rehearsal:
 
     @contextmanager
     def _observed(self, stack: Stack) -> Iterator[Observer]:
-        observer = self._observer = Observer(stack, self._write)
+        observer = Observer(stack, self._write)
         observer.start()
         try:
             yield observer
         finally:
             observer.stop()
-            self._record_waits(stack)
+            self._record_waits(stack.group.name)
 
     @contextmanager
     def _users(self, stack: Stack) -> Iterator[None]:
@@ -172,7 +200,7 @@ class Rehearsal:
     def _follow(self, stack: Stack, observer: Observer, deployment: str) -> None:
         """Until every deployment has ended: do what the scenario does on the way, and give up when green does not come up."""
         agenda = during.Agenda(self.scenario.during, self.plan.real)
-        began, gave_up = clock.monotonic(), False
+        began, gave_up, next_waits = clock.monotonic(), False, 0.0
         limit = self.plan.give_up_after_seconds + self.plan.waits_seconds + PATIENCE
         while True:
             view, now = observer.view, clock.monotonic()
@@ -185,6 +213,9 @@ class Rehearsal:
                 self._give_up(stack, deployment)
             if now - began > limit:
                 raise WaitTimedOut(f"deployment {deployment} to end", limit, view.deployments.get(deployment))
+            if now >= next_waits:
+                next_waits = now + WAITS_EVERY
+                self._record_waits_so_far(stack.group.name)
             self._pause(LOOK)
         for action in agenda.missed:
             message = f"{during.describe(action)}: the moment never came"
@@ -228,18 +259,29 @@ class Rehearsal:
             by=whoami(),
             executed=dict(self.target.executed),
             not_shown=dict(self.target.not_shown(self.scenario)),
+            pid=os.getpid(),
         )
 
-    def _record_waits(self, stack: Stack) -> None:
-        """An extra lane, from the emulator only."""
-        for wait in self.target.waits(-1):
-            if wait["deployment_group"] == stack.group.name:
+    def _record_waits(self, group: str) -> None:
+        """Those that have begun since it was last called. An extra lane, from the emulator only."""
+        for wait in self.target.waits(self._last_wait):
+            self._last_wait = wait["n"]
+            if wait["deployment_group"] == group:
                 self._write(
                     Waited(at=wait["since"], why=wait["why"], declared=wait["declared"], effective=wait["effective"])
                 )
 
+    def _record_waits_so_far(self, group: str) -> None:
+        """So that who looks on sees both clocks; what could not be had now is recorded at the end."""
+        try:
+            self._record_waits(group)
+        except HarnessError as error:
+            log.info("%s: the waits so far: %s", self.scenario.id, error)
+
     def _write(self, event: Event) -> None:
         self._journal.write(event)
+        with self._folding:
+            self.picture.add(event)
 
     def _enter(self, phase: PhaseName) -> None:
         self.phase = phase
@@ -264,19 +306,8 @@ class Rehearsal:
     @property
     def status(self) -> Status:
         """For the live view."""
-        view = self._observer.view if self._observer else None
-        now = clock.now()
-        running = self.phase in ("deploy", "settle")
-        return Status(
-            self.scenario.id,
-            phase=_doing(self.phase, view),
-            blue=view.blue if view and running else None,
-            green=view.green if view and running else None,
-            rate=self.summary.rate(now),
-            requests=self.summary.requests,
-            failed=self.summary.failed,
-            gap=self.summary.gap(now) if running else self.summary.longest_gap,
-        )
+        with self._folding:
+            return status_of(self.scenario.id, self.picture, clock.now())
 
 
 def _shifted(view: View, deployment: str) -> bool:
@@ -285,17 +316,3 @@ def _shifted(view: View, deployment: str) -> bool:
     event = view.event(deployment, "AllowTraffic")
     begun = event is not None and event.started is not None
     return begun or (seen is not None and (seen.finished or seen.status == "Ready"))
-
-
-def _doing(phase: str, view: View | None) -> str:
-    """While deploying, the lifecycle event; `termination wait` where all events are over and the deployment is not."""
-    if phase != "deploy" or view is None or not view.deployments:
-        return phase.replace("_", " ")
-    deployment = list(view.deployments.values())[-1]
-    if deployment.finished or deployment.status in ("Created", "Queued", "Ready"):
-        return f"{'rollback ' if deployment.rollback_of else ''}{deployment.status}"
-    events = view.lifecycle.get(deployment.id, {})
-    running = [event.name for event in events.values() if event.status == "InProgress"]
-    if running:
-        return running[0]
-    return "termination wait" if events and all(one.ended for one in events.values()) else "between events"

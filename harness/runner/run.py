@@ -15,7 +15,7 @@ from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.errors import Interrupted, UsageError
 from harness.journal import Journal, RunEnded, RunStarted, Trouble
-from harness.progress import Ending, Progress, print_endings, progress
+from harness.progress import Ending, Judged, Progress, print_endings, progress
 from harness.runner.rehearsal import Rehearsal
 from harness.runner.sweep import sweep
 from harness.runner.versions import commit, versions, whoami
@@ -186,6 +186,10 @@ def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Endin
         seconds=rehearsal.seconds if rehearsal else 0.0,
         why=_why(result, rehearsal),
         report=str(directory / "report.html"),
+        expectations=tuple(
+            Judged(one["name"], one["verdict"], one["measured"], one["limit"], one["n"])
+            for one in result["expectations"]
+        ),
     )
 
 

@@ -32,6 +32,10 @@ def all_is_shown(_: Scenario) -> Mapping[str, str]:
     return {}
 
 
+def unknown(_: str) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """An open target.
@@ -41,6 +45,7 @@ class Target:
     `unsupported` says why a scenario cannot run here, None when it can. `executed` tells who executes each service where that is
     not one and the same, in the report's words. `not_shown` names the expectations that cannot be shown here, and why: `users` is
     all of `users.*`.
+    `digest` is that of an image (`name:tag`), None where it is not known.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Target:
     compresses: bool
     reach: Callable[[LoadBalancer, int], str]
     waits: Callable[[int], list[Mapping[str, Any]]] = nothing
+    digest: Callable[[str], str | None] = unknown
     unsupported: Callable[[Scenario], str | None]
     executed: Mapping[str, str] = field(default_factory=dict)
     not_shown: Callable[[Scenario], Mapping[str, str]] = all_is_shown

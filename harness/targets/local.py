@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,12 @@ def opened(asked: Asked) -> Iterator[Target]:
     if asked.endpoint:
         status = emulators.ask(asked.endpoint, "/_rehearsal/status")
         build_images(asked.home, status["runtime"], asked.scenarios)
-        yield target(asked.endpoint, status["runtime"], "the running emulator's")
+        yield target(asked.home, asked.endpoint, status["runtime"], "the running emulator's")
         return
     runtime, why = choose_runtime(asked.runtime)
     build_images(asked.home, runtime, asked.scenarios)
     with started(asked.home, runtime) as endpoint:
-        yield target(endpoint, runtime, why)
+        yield target(asked.home, endpoint, runtime, why)
 
 
 def choose_runtime(asked: RuntimeAsked) -> tuple[str, str]:
@@ -92,7 +93,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def target(endpoint: str, runtime: str, why: str) -> Target:
+def target(home: Path, endpoint: str, runtime: str, why: str) -> Target:
     return Target(
         name="local",
         region=REGION,
@@ -102,6 +103,7 @@ def target(endpoint: str, runtime: str, why: str) -> Target:
         compresses=True,
         reach=_reach(endpoint),
         waits=_waits(endpoint),
+        digest=partial(images.digest, home, runtime),
         unsupported=unsupported,
     )
 

@@ -135,6 +135,41 @@ def test_draining_answers_every_request_that_was_in_flight(pack: Run):
     assert {one.status for one in requests} == {200}
 
 
+def test_journal_names_images_by_digest_where_the_api_is_and_no_secret(pack: Run):
+    events = pack.events("happy-canary")
+    (made,) = journal.of(events, journal.Provisioned)
+    assert set(made.images) == {"v1", "v2"}
+    assert all("@sha256:" in image for image in made.images.values())
+    assert str(made.endpoint).startswith("http://127.0.0.1:")
+    assert set(made.listeners) == {"production", "test"}
+    text = (pack.out / "happy-canary" / "journal.jsonl").read_text().lower()
+    assert "secret" not in text
+    assert "access_key" not in text
+
+
+def test_journal_follows_every_task_and_target_by_name(pack: Run):
+    events = pack.events("happy-canary")
+    tasks = {one.task: one for one in journal.of(events, journal.TaskSeen)}
+    assert {(one.side, one.version) for one in tasks.values()} == {("blue", "v1"), ("green", "v2")}
+    healthy = {
+        target.rpartition(":")[0]
+        for one in journal.of(events, journal.TargetHealthSeen)
+        for target, state in one.targets.items()
+        if state == "healthy"
+    }
+    assert {one.address for one in tasks.values()} == healthy
+
+
+def test_compressed_waits_are_journalled_while_they_last(pack: Run):
+    """So that who looks on sees both clocks."""
+    events = pack.events("happy-canary")
+    wait = next(index for index, one in enumerate(events) if isinstance(one, journal.Waited))
+    end = next(i for i, one in enumerate(events) if isinstance(one, journal.DeploymentSeen) and one.completed)
+    assert wait < end
+    waits = [(one.why, one.at) for one in journal.of(events, journal.Waited)]
+    assert len(waits) == len(set(waits)) == 2
+
+
 def test_report_judges_again_without_any_target(pack: Run):
     directory = pack.out / "happy-canary"
     before = json.loads((directory / "result.json").read_text())

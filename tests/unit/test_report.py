@@ -100,7 +100,8 @@ def test_text_of_a_task_is_escaped(tmp_path: Path):
         story.request(5, version=evil, status=500, error=evil),
     ]
     _, _, html = report_of(tmp_path, story.happy(story.scenario({"outcome": "succeeded"}), *events))
-    assert "<script" not in html
+    assert "<script>alert" not in html
+    assert html.count("<script") == 2  # the chart's data, and the one script that the page's policy allows
     assert html.count("&lt;script&gt;") >= 6
 
 
@@ -130,15 +131,15 @@ def test_one_failed_request_of_a_hundred_thousand_shows(tmp_path: Path):
     requests[50_000] = requests[50_000].model_copy(update={"status": 502, "version": None})
     events = story.told(of, *requests, *story.lifecycle(), story.deployment(completed=880.0), *story.ended(requests))
     story.written(tmp_path, events)
-    began = time.perf_counter()
+    began = time.process_time()  # not of the other tests beside it
     report.write(tmp_path)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     html = (tmp_path / "report.html").read_text()
     assert html.count("1 of 500 failed") == 2  # in the wide chart and in the narrow one
     assert 'class="cross"' in html
     assert ">502<" in html
     assert len(html.encode()) < 1_000_000
-    assert seconds < 10  # about 1 on a quiet machine
+    assert seconds < 2
 
 
 def test_journal_cut_by_a_crash_gives_a_page(tmp_path: Path):

@@ -52,7 +52,7 @@ def opened(asked: Asked) -> Iterator[Target]:
         local.build_images(asked.home, runtime, asked.scenarios)
         with local.started(asked.home, runtime, *options(made)) as url:
             status = emulators.ask(url, "/_rehearsal/status")
-            yield target(made, url, runtime, f"{why}; {origin}; {made.why}", status["services"])
+            yield target(made, asked.home, url, runtime, f"{why}; {origin}; {made.why}", status["services"])
 
 
 @contextmanager
@@ -141,8 +141,8 @@ def options(made: Composition) -> list[str]:
     return ["--delegate", made.localstack.url, *drive]
 
 
-def target(made: Composition, url: str, runtime: str, why: str, ours: list[str]) -> Target:
-    plain = local.target(url, runtime, why)
+def target(made: Composition, home: Path, url: str, runtime: str, why: str, ours: list[str]) -> Target:
+    plain = local.target(home, url, runtime, why)
     return replace(
         plain,
         name="localstack",
