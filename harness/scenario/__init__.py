@@ -8,10 +8,13 @@ from harness.scenario.file import Problem, examine, load
 from harness.scenario.messages import nearest
 from harness.scenario.model import (
     ALL_AT_ONCE,
+    END_MOMENTS,
     LIFECYCLE_EVENTS,
     PREDEFINED,
     Action,
     Alarm,
+    AskedRequest,
+    Capacity,
     Continue,
     Deploy,
     DeployAgain,
@@ -37,16 +40,20 @@ from harness.scenario.model import (
     Traffic,
     UsersExpectation,
     Version,
+    VersionFrom,
 )
 from harness.scenario.schema import schema, schema_text
 from harness.scenario.values import Localised, as_duration, duration, rate
 
 __all__ = [
     "ALL_AT_ONCE",
+    "END_MOMENTS",
     "LIFECYCLE_EVENTS",
     "PREDEFINED",
     "Action",
     "Alarm",
+    "AskedRequest",
+    "Capacity",
     "Continue",
     "Deploy",
     "DeployAgain",
@@ -74,6 +81,7 @@ __all__ = [
     "Traffic",
     "UsersExpectation",
     "Version",
+    "VersionFrom",
     "as_duration",
     "duration",
     "examine",

@@ -83,7 +83,8 @@ def cause_alarm_can_happen(scenario: Scenario) -> Iterator[Problem]:
         return
     if not scenario.deploy.alarms:
         yield ("expect", "cause"), "`cause: alarm` needs an alarm in `deploy.alarms`"
-    if "DEPLOYMENT_STOP_ON_ALARM" not in scenario.deploy.rollback_on:
+    rolls_back = scenario.expect.outcome == "rolled_back"  # an alarm that is not in rollback_on still stops (A.5.1)
+    if rolls_back and "DEPLOYMENT_STOP_ON_ALARM" not in scenario.deploy.rollback_on:
         yield ("expect", "cause"), "`cause: alarm` needs DEPLOYMENT_STOP_ON_ALARM in `deploy.rollback_on`"
 
 
