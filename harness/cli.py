@@ -81,18 +81,21 @@ def do_run(asked: argparse.Namespace) -> int:
             compress=asked.compress,
             strict=asked.strict,
             as_json=asked.json,
+            app=scenario.load_own_app(),
+            at_once=asked.at_once,
         )
     )
 
 
 def _scenarios(paths: Sequence[Path]) -> list[Scenario]:
     """The scenarios named; without a name all that are tagged core."""
+    app = scenario.load_own_app()
     if paths:
-        return [scenario.load(path) for path in paths]
+        return [scenario.load(path, app) for path in paths]
     found = sorted(SCENARIOS.glob("*.yaml"))
     if not found:
         raise UsageError(f"there are no scenarios in {SCENARIOS.resolve()}; name one")
-    core = [one for one in map(scenario.load, found) if "core" in one.tags]
+    core = [one for one in (scenario.load(path, app) for path in found) if "core" in one.tags]
     if not core:
         raise UsageError(f"none of the {len(found)} scenarios in {SCENARIOS} is tagged core; name one")
     return core
@@ -111,9 +114,9 @@ def do_report(asked: argparse.Namespace) -> int:
 
 def do_lint(asked: argparse.Namespace) -> int:
     """Say everything about the scenarios; an error is exit code 2, a warning is not."""
-    broken = False
+    broken, app = False, scenario.load_own_app()
     for path in asked.scenario:
-        for finding in lint.lint(path):
+        for finding in lint.lint(path, app):
             where = f"{path}:{finding.line}" if finding.line else str(path)
             print(f"{where}: {finding.level}: {finding.message}")
             broken |= finding.level == "error"
@@ -241,6 +244,12 @@ def _factor(text: str) -> float:
     return factor
 
 
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number that is 1 or more")
+    return int(text)
+
+
 def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
@@ -279,6 +288,9 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--endpoint", metavar="URL", help="use the emulator that runs there")
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
     one.add_argument("--compress", type=_compression, default="auto", metavar="auto|N")
+    one.add_argument(
+        "--at-once", type=_count, default=None, metavar="N", help="scenarios side by side (default: 4 for each CPU)"
+    )
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
     one.add_argument("--json", action="store_true", help="the results on standard output")

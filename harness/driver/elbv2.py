@@ -62,7 +62,7 @@ def create_load_balancer(session: Session, undo: Undo, name: str, network: Netwo
 
 
 def create_target_group(session: Session, undo: Undo, name: str, network: Network, service: Service) -> str:
-    """The ARN of an `ip` target group with the scenario's health check and deregistration delay."""
+    """The ARN of a target group of addresses, or of instances where the scenario has its own; with health check, delay, cookie."""
     check = service.health_check
     answer = session.call(
         "elbv2",
@@ -71,7 +71,7 @@ def create_target_group(session: Session, undo: Undo, name: str, network: Networ
         Protocol="HTTP",
         Port=service.container_port,
         VpcId=network.vpc,
-        TargetType="ip",
+        TargetType="ip" if service.capacity is None else "instance",
         HealthCheckProtocol="HTTP",
         HealthCheckPort="traffic-port",
         HealthCheckPath=check.path,
@@ -88,24 +88,49 @@ def create_target_group(session: Session, undo: Undo, name: str, network: Networ
         "elbv2",
         "modify_target_group_attributes",
         TargetGroupArn=arn,
-        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(round(service.deregistration_delay))}],
+        Attributes=key_value(_attributes(service)),
     )
     return arn
 
 
-def create_listener(session: Session, undo: Undo, load_balancer: LoadBalancer, port: int, target_group: str) -> str:
+def _attributes(service: Service) -> dict[str, str]:
+    told = {"deregistration_delay.timeout_seconds": str(round(service.deregistration_delay))}
+    if service.sticky is not None:
+        cookie = {"type": "lb_cookie", "lb_cookie.duration_seconds": str(round(service.sticky)), "enabled": "true"}
+        told |= {f"stickiness.{name}": value for name, value in cookie.items()}
+    return told
+
+
+def create_listener(
+    session: Session,
+    undo: Undo,
+    load_balancer: LoadBalancer,
+    port: int,
+    target_groups: Sequence[str],
+    sticky: float | None = None,
+) -> str:
+    """All to the first target group; the others are on it with weight 0. `sticky`: seconds a user stays with a group."""
     answer = session.call(
         "elbv2",
         "create_listener",
         LoadBalancerArn=load_balancer.arn,
         Protocol="HTTP",
         Port=port,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+        DefaultActions=[_forward(target_groups, sticky)],
         Tags=key_value(session.tags),
     )
     arn = str(answer["Listeners"][0]["ListenerArn"])
     undo.later(f"listener {port}", lambda: session.call("elbv2", "delete_listener", ListenerArn=arn))
     return arn
+
+
+def _forward(target_groups: Sequence[str], sticky: float | None) -> dict[str, Any]:
+    if len(target_groups) == 1 and sticky is None:
+        return {"Type": "forward", "TargetGroupArn": target_groups[0]}
+    first, *others = target_groups
+    weighted = [{"TargetGroupArn": first, "Weight": 100}, *({"TargetGroupArn": one, "Weight": 0} for one in others)]
+    stays = {"Enabled": True, "DurationSeconds": round(sticky)} if sticky is not None else {"Enabled": False}
+    return {"Type": "forward", "ForwardConfig": {"TargetGroups": weighted, "TargetGroupStickinessConfig": stays}}
 
 
 def repoint(session: Session, listener: str, target_group: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.expectations import outcome, rollback, users, versions
+from harness.expectations import actions, outcome, rollback, tasks, users, versions
 from harness.expectations.base import Judgement, Result, Verdict, worst
 from harness.expectations.evidence import Evidence
 from harness.journal import Event
 
 __all__ = ["Evidence", "Judgement", "Result", "Verdict", "judge"]
-FINAL = ("users.max_failed", "users.max_unavailable", "green_production_requests")
+FINAL = ("users.max_failed", "users.failed_with", "users.max_unavailable", "green_production_requests")
 
 
 def judge(events: Sequence[Event]) -> Judgement:
@@ -30,7 +30,9 @@ def judge(events: Sequence[Event]) -> Judgement:
 
 
 def _results(evidence: Evidence) -> tuple[Result, ...]:
-    return tuple(result for family in (outcome, versions, users, rollback) for result in family.judge(evidence))
+    return tuple(
+        result for family in (outcome, versions, users, rollback, tasks, actions) for result in family.judge(evidence)
+    )
 
 
 def _not_judged(evidence: Evidence, verdict: Verdict, why: str) -> Judgement:

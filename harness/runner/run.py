@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import clock, compression, errors, report, targets
+from harness.compression import critical_path
 from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.errors import Interrupted, UsageError
@@ -19,11 +21,12 @@ from harness.progress import Ending, Progress, print_endings, progress
 from harness.runner.rehearsal import Rehearsal
 from harness.runner.sweep import sweep
 from harness.runner.versions import commit, versions, whoami
-from harness.scenario import Scenario
+from harness.scenario import OwnApp, Scenario
 from harness.targets import Target
 from harness.targets.base import RuntimeAsked
 
 REFRESH = 0.25
+AT_ONCE_PER_CPU = 4
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -40,6 +43,8 @@ class RunAsked:
     compress: float | Literal["auto"] = "auto"
     strict: bool = False
     as_json: bool = False
+    app: OwnApp | None = None
+    at_once: int | None = None
 
 
 def run(asked: RunAsked) -> int:
@@ -54,6 +59,7 @@ def run(asked: RunAsked) -> int:
             runtime=asked.runtime,
             endpoint=asked.endpoint,
             scenarios=asked.scenarios,
+            app=asked.app,
         )
     )
     with opened as target:
@@ -105,7 +111,7 @@ def _rehearse(
                 unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
                 out = asked.out / one.id
                 rehearsals[one.id] = Rehearsal(one, plans[one.id], target, session, shared, out, unique, made, stop)
-            _side_by_side(list(rehearsals.values()), stop)
+            _side_by_side(list(rehearsals.values()), stop, asked.at_once or AT_ONCE_PER_CPU * (os.cpu_count() or 1))
     except KeyboardInterrupt:
         stop.set()
     finally:
@@ -114,9 +120,15 @@ def _rehearse(
     return rehearsals, left, stop.is_set()
 
 
-def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event) -> None:
-    """Run each in its thread and show them; Ctrl-C asks them to clean up, a second one leaves at once."""
-    threads = [threading.Thread(target=one.run, name=one.scenario.id, daemon=True) for one in rehearsals]
+def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_once: int) -> None:
+    """Run each in its thread, the longest first and at most so many at once, and show them; Ctrl-C asks them to clean up, a
+    second one leaves at once."""
+    room = threading.Semaphore(at_once)
+    longest_first = sorted(rehearsals, key=lambda one: -critical_path(one.scenario, one.plan))
+    threads = [
+        threading.Thread(target=_run_when_there_is_room, args=(one, room, stop), name=one.scenario.id, daemon=True)
+        for one in longest_first
+    ]
     for thread in threads:
         thread.start()
     shown = progress()
@@ -136,6 +148,12 @@ def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event) -> Non
         shown.close()
 
 
+def _run_when_there_is_room(rehearsal: Rehearsal, room: threading.Semaphore, stop: threading.Event) -> None:
+    with room:
+        if not stop.is_set():
+            rehearsal.run()
+
+
 def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread], shown: Progress) -> None:
     while any(thread.is_alive() for thread in threads):
         shown.show([one.status for one in rehearsals])
@@ -145,7 +163,7 @@ def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread],
 
 def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
     """Whether the target cannot do it; then its journal says so, and why."""
-    why = target.unsupported(scenario)
+    why = target.unsupported(scenario) or _beyond_us(scenario)
     if why is None:
         return False
     with Journal(asked.out / scenario.id / "journal.jsonl") as journal:
@@ -165,6 +183,13 @@ def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
         journal.write(Trouble(at=clock.now(), step="unsupported", message=why, fatal=True))
         journal.write(RunEnded(at=clock.now(), complete=False, reason=f"unsupported: {why}"))
     return True
+
+
+def _beyond_us(scenario: Scenario) -> str | None:
+    """What no target can make good for."""
+    if scenario.traffic.engine == "locust":
+        return "Locust workers (traffic.engine: locust) are not built yet: traffic.requests, weights and sessions are the probe's"
+    return None
 
 
 def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:

@@ -42,6 +42,7 @@ from harness.scenario.model import (
     Version,
     VersionFrom,
 )
+from harness.scenario.own_app import OwnApp, load_own_app
 from harness.scenario.schema import schema, schema_text
 from harness.scenario.values import Localised, as_duration, duration, rate
 
@@ -66,6 +67,7 @@ __all__ = [
     "Hook",
     "KillTask",
     "Localised",
+    "OwnApp",
     "Problem",
     "Release",
     "RepointListener",
@@ -86,6 +88,7 @@ __all__ = [
     "duration",
     "examine",
     "load",
+    "load_own_app",
     "nearest",
     "rate",
     "schema",

@@ -38,6 +38,10 @@ __all__ = [
     "Fault",
     "FaultKind",
     "HealthCheck",
+    "Release",
+    "Service",
+    "SteadyState",
+    "Traffic",
     "Version",
     "VersionFrom",
 ]

@@ -84,17 +84,24 @@ class AskedRequest(Part):
     """One kind of request. `weight` is its share beside the others; a `body` is sent as `content_type`."""
 
     path: Path = "/"
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     body: str | None = None
     content_type: Annotated[str, Field(pattern=r"^[ -~]{1,128}$")] = "application/json"
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
+class LongLived(Part):
+    """`count` WebSocket connections to `path`: opened before the deployment, kept open to the end."""
+
+    count: Annotated[int, Field(ge=1, le=1000)] = 5
+    path: Path = "/ws"
+
+
 class Traffic(Part):
     """The simulated users: an open loop at a fixed rate through the production listener, for the whole run.
 
-    Without `requests` it is a GET of `path`. With `sessions` that many users take turns, each with its own cookies; without,
-    nobody keeps any. `websockets` are connections that are opened before the deployment and stay open.
+    Without `requests` it is a GET of `path`; with them, each comes as often as its weight says. With `sessions` that many users
+    take turns, each with cookies of its own, and each goes through the requests in order; without, nobody keeps a cookie.
     """
 
     rate: Rate = 20.0
@@ -102,7 +109,7 @@ class Traffic(Part):
     timeout: Annotated[Duration, Field(gt=0, le=120)] = 10.0
     requests: tuple[AskedRequest, ...] = ()
     sessions: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    websockets: Annotated[int, Field(ge=1, le=1000)] | None = None
+    websockets: LongLived | None = None
     engine: Literal["probe", "locust"] = "probe"
 
     @property
