@@ -62,7 +62,7 @@ def create_load_balancer(session: Session, undo: Undo, name: str, network: Netwo
 
 
 def create_target_group(session: Session, undo: Undo, name: str, network: Network, service: Service) -> str:
-    """The ARN of a target group of addresses, or of instances where the scenario has its own; with health check, delay, cookie."""
+    """The ARN of a target group of addresses, or of instances where the scenario has its own; with health check and delay."""
     check = service.health_check
     answer = session.call(
         "elbv2",
@@ -88,17 +88,9 @@ def create_target_group(session: Session, undo: Undo, name: str, network: Networ
         "elbv2",
         "modify_target_group_attributes",
         TargetGroupArn=arn,
-        Attributes=key_value(_attributes(service)),
+        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(round(service.deregistration_delay))}],
     )
     return arn
-
-
-def _attributes(service: Service) -> dict[str, str]:
-    told = {"deregistration_delay.timeout_seconds": str(round(service.deregistration_delay))}
-    if service.sticky is not None:
-        cookie = {"type": "lb_cookie", "lb_cookie.duration_seconds": str(round(service.sticky)), "enabled": "true"}
-        told |= {f"stickiness.{name}": value for name, value in cookie.items()}
-    return told
 
 
 def create_listener(

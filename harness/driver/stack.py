@@ -74,7 +74,7 @@ class Stack:
             )
 
     def _production(self) -> list[str]:
-        """Sticky target groups need the cookie of the whole rule, so both are on it from the start."""
+        """A cookie can only choose between target groups of the rule, so with one both are on it from the start."""
         sticky = self.scenario.service.sticky is not None
         return [self.blue_target_group, self.green_target_group] if sticky else [self.blue_target_group]
 

@@ -28,6 +28,7 @@ from harness.journal import (
     RunEnded,
     RunStarted,
     SteadyState,
+    TaskStopped,
     TornDown,
     Trouble,
     Waited,
@@ -70,6 +71,7 @@ class Rehearsal:
     unsupported: str = ""
     summary: Summary = field(default_factory=Summary)
     _observer: Observer | None = None
+    _exited: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         began = clock.monotonic()
@@ -140,13 +142,16 @@ class Rehearsal:
             self._act("deploy", f"{self.scenario.release.to.version} as {deployment}")
             self._follow(stack, observer, deployment, agenda)
             self._enter("settle")
-            self._pause(self._settle_seconds())
+            self._settle()
 
-    def _settle_seconds(self) -> float:
-        """Of traffic after the end: the drain, and where exit codes are expected, the stop that follows it."""
+    def _settle(self) -> None:
+        """Users stay on through the drain; where exit codes are expected, until such a task was seen to end."""
         service = self.scenario.service
-        stop = service.stop_timeout + SETTLE if self.scenario.expect.exit_codes else 0.0
-        return SETTLE + min(service.deregistration_delay + stop, DRAIN_AT_MOST)
+        self._pause(SETTLE + min(service.deregistration_delay, DRAIN_AT_MOST))
+        wanted = set(self.scenario.expect.exit_codes)
+        deadline = clock.monotonic() + service.stop_timeout + SETTLE
+        while not wanted <= self._exited and clock.monotonic() < deadline:
+            self._pause(LOOK)
 
     @contextmanager
     def _observed(self, stack: Stack) -> Iterator[Observer]:
@@ -251,6 +256,8 @@ class Rehearsal:
 
     def _write(self, event: Event) -> None:
         self._journal.write(event)
+        if isinstance(event, TaskStopped) and event.side and event.exit_code is not None:
+            self._exited.add(event.side)
 
     def _enter(self, phase: PhaseName) -> None:
         self.phase = phase

@@ -56,7 +56,7 @@ class Service(Part):
     """The ECS service. A version's image is `<image>:<version>`.
 
     `grace_period` (health checks of a task that has just started do not count) is wall clock like the health checks. `sticky`
-    is how long a cookie keeps a user on one target group and one of its targets.
+    is how long a cookie of the production listener keeps a user on one target group (C.2).
     """
 
     desired_count: Annotated[int, Field(ge=1, le=50)] = 2

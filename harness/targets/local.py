@@ -126,6 +126,8 @@ def unsupported(scenario: Scenario) -> str | None:
     """Why the scenario cannot run here."""
     if scenario.deploy.controller == "ecs":
         return "ECS-native blue/green (controller: ecs) is not built yet"
+    if any(hook.without_permission for hook in scenario.deploy.hooks.values()):
+        return "IAM policies are not evaluated here: a hook without permission (without_permission) would call back all the same"
     for version in (scenario.release.from_, scenario.release.to):
         if version.fault is not None and version.fault.kind == "too_much_memory":
             return "capacity is not counted here: a task that asks for too much memory (too_much_memory) would run all the same"
