@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal, NoReturn
 
-from harness import __version__, clock, images, lint, report, scenario
+from harness import __version__, clock, doctor, images, lint, report, scenario
 from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_MET,
@@ -34,6 +34,10 @@ from harness.targets import TARGETS, emulators, local
 
 SCENARIOS = Path("scenarios")
 NOT_BUILT = "is not built yet"
+EXPOSED = (
+    "careful: --bind {bind} lets everybody who reaches port {port} of this machine start processes on it; the emulator checks no "
+    "credentials"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -131,6 +135,9 @@ def do_up(asked: argparse.Namespace) -> int:
     print(f"{runtime} runtime ({why})", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "harness.emulator", "--home", str(_home()), "--port", str(asked.port)]
     command += ["--runtime", asked.runtime, "--compress", f"{asked.compress:g}", "--delegate", asked.delegate]
+    command += ["--bind", asked.bind]
+    if asked.bind != "127.0.0.1":
+        print(EXPOSED.format(bind=asked.bind, port=asked.port), file=sys.stderr, flush=True)
     if not asked.detach:
         os.execv(command[0], command)
     endpoint = _detached(command)
@@ -201,16 +208,7 @@ def do_doctor(asked: argparse.Namespace) -> int:
     """What this machine can do. Exit code 3 where the target could not run."""
     if asked.target != "local":
         raise UsageError(f"doctor --target {asked.target} {NOT_BUILT}")
-    ready, why = images.docker_ready()
-    print(f"rehearse {__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} CPUs")
-    print(f"state directory: {_home()}")
-    print(f"{'yes' if ready else 'no '} containers: {why}")
-    print("yes processes: the runtime where there is no Docker")
-    for emulator in emulators.running(_home()):
-        print(f"running: {emulator.endpoint} (pid {emulator.pid}, {emulator.runtime} runtime)")
-    with local.started(_home(), "process") as endpoint:
-        print(f"yes the emulator starts and answers ({endpoint})")
-    return EXIT_MET
+    return doctor.run(_home(), as_json=asked.json)
 
 
 def do_not_built(asked: argparse.Namespace) -> int:
@@ -302,6 +300,12 @@ def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--port", type=_port, default=4566)
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
     one.add_argument("--compress", type=_factor, default=1.0, metavar="N")
+    one.add_argument(
+        "--bind",
+        choices=("127.0.0.1", "0.0.0.0"),
+        default="127.0.0.1",
+        help="0.0.0.0 only in a container whose ports are published on the loopback of its host",
+    )
     one.add_argument("--delegate", default="moto", metavar="moto|URL")
     one.add_argument("--detach", action="store_true", help="return when it answers, print export lines")
     one = verbs.add_parser("status", help="the running emulator and where its listeners are reached")
@@ -328,6 +332,7 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one = verbs.add_parser("doctor", help="what this machine can do")
     one.set_defaults(verb=do_doctor)
     one.add_argument("--target", choices=tuple(TARGETS), default="local")
+    one.add_argument("--json", action="store_true")
     one = verbs.add_parser("report", help="judge a run again and write its reports, from its journals alone")
     one.set_defaults(verb=do_report)
     one.add_argument("run_dir", type=Path, metavar="RUN_DIR")

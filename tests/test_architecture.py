@@ -23,10 +23,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
     "targets": {"clock", "errors", "driver", "images", "scenario"},
+    "summary": {"look", "progress"},
     "progress": {"clock", "errors", "journal", "look"},
     "emulator": {"clock", "errors", "images"},
 }
-COMPOSE = {"cli", "runner", "__main__", "doctor"}  # they put the parts together
+COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin"}  # they put the parts together
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from botocore import xform_name
 
-from harness.emulator import wire
+from harness.emulator import bind, wire
 from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
 from harness.emulator.delegate import Delegate
 
@@ -28,7 +28,7 @@ LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|tags|account-settings)\b
 
 
 class Server:
-    """Serves `cloud.services`, and the delegate for the rest, on 127.0.0.1."""
+    """Serves `cloud.services`, and the delegate for the rest, on 127.0.0.1 (bind.py)."""
 
     def __init__(
         self, cloud: Cloud, delegate: Delegate, status: Callable[[], dict[str, Any]], down: Callable[[], None]
@@ -52,7 +52,7 @@ class Server:
         app.router.add_route("*", "/{path:.*}", self._any)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_ANSWERS)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        await web.TCPSite(self._runner, bind.address(), port).start()
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import clock, compression, errors, report, targets
+from harness import clock, compression, errors, report, summary, targets
 from harness.compression import critical_path
 from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
@@ -69,13 +69,17 @@ def run(asked: RunAsked) -> int:
     endings = [_judged(asked.out, scenario, rehearsals.get(scenario.id)) for scenario in asked.scenarios]
     leftovers = left + swept + [line for one in rehearsals.values() for line in one.left]
     _print(asked, endings, leftovers)
-    return exit_code(
+    code = exit_code(
         endings,
         interrupted=interrupted,
         leftovers=leftovers,
         broke_off=any(one.broke_off for one in rehearsals.values()),
         strict=asked.strict,
     )
+    line = summary.verdict_line(endings, code)
+    summary.append_step_summary(endings, line)
+    print(line, file=sys.stderr if asked.as_json else sys.stdout, flush=True)
+    return code
 
 
 def exit_code(
@@ -199,14 +203,14 @@ def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Endin
         return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why="interrupted before it began")
     report.write(directory)
     result: dict[str, Any] = json.loads((directory / "result.json").read_text())
-    summary = rehearsal.summary if rehearsal else None
+    paid = rehearsal.summary if rehearsal else None
     return Ending(
         scenario=scenario.id,
         verdict=result["verdict"],
         outcome=str(result["outcome"] or "no outcome"),
-        requests=summary.requests if summary else 0,
-        failed=summary.failed if summary else 0,
-        gap=summary.longest_gap if summary else 0.0,
+        requests=paid.requests if paid else 0,
+        failed=paid.failed if paid else 0,
+        gap=paid.longest_gap if paid else 0.0,
         seconds=rehearsal.seconds if rehearsal else 0.0,
         why=_why(result, rehearsal),
         report=str(directory / "report.html"),

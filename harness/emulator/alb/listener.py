@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from harness.emulator import bind
 from harness.emulator.alb.client import Client
 from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.rules import Asked, Rule, compile_rules
 from harness.emulator.alb.targets import Group
 
-FALLBACK_PORTS = range(18000, 20000)
 BACKLOG = 1024
 
 
@@ -43,18 +43,17 @@ class Listener:
         return next((rule for rule in self.rules if rule.matches(asked)), None)
 
     async def bind(self) -> None:
-        """127.0.0.1 and the declared port, where it is free and allowed, else the next free one of a fixed range."""
+        """The declared port, where it is free and allowed, else the next free one of a fixed range (bind.py)."""
         loop = asyncio.get_running_loop()
-        for port in (self.port, *FALLBACK_PORTS):
+        ports = bind.listener_ports(self.port)
+        for port in ports:
             try:
-                self._server = await loop.create_server(lambda: Client(self), "127.0.0.1", port, backlog=BACKLOG)
+                self._server = await loop.create_server(lambda: Client(self), bind.address(), port, backlog=BACKLOG)
             except (PermissionError, OSError):
                 continue
             self.bound = port
             return
-        raise ListenerUnsupported(
-            f"no port of {FALLBACK_PORTS.start}-{FALLBACK_PORTS.stop - 1} is free for listener {self.arn}"
-        )
+        raise ListenerUnsupported(f"no port up to {ports[-1]} is free for listener {self.arn}")
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long (C.5)."""
