@@ -38,6 +38,7 @@ from harness.probe.feed import Feed, Line
 from harness.probe.summary import Summary
 from harness.progress import Status
 from harness.runner import during, steady, users
+from harness.runner.patience import Patience
 from harness.runner.versions import versions, whoami
 from harness.scenario import Scenario
 from harness.targets import Target
@@ -188,6 +189,7 @@ class Rehearsal:
 
     def _follow(self, stack: Stack, observer: Observer, deployment: str, agenda: during.Agenda) -> None:
         """Until every deployment has ended: do what the scenario does on the way, and give up when green does not come up."""
+        patience = Patience(self.plan.give_up_after_seconds, clock.monotonic(), _seen=observer.rounds)
         began, gave_up = clock.monotonic(), False
         limit = self.plan.give_up_after_seconds + self.plan.waits_seconds + PATIENCE
         while True:
@@ -196,7 +198,7 @@ class Rehearsal:
                 self._perform(stack, observer, planned, deployment)
             if view.settled and observer.view.settled and not agenda.waits_for_the_end(view, deployment):
                 break
-            if not gave_up and now - began > self.plan.give_up_after_seconds and not _shifted(view, deployment):
+            if not gave_up and patience.gone(now, observer.rounds) and not _shifted(view, deployment):
                 gave_up = True
                 self._give_up(stack, deployment)
             if now - began > limit:
