@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,7 @@ class Rehearsal:
     phase: str = "waiting"
     seconds: float = 0.0
     left: list[str] = field(default_factory=list)
+    leaving: Callable[[], None] = lambda: None  # called once, when only the tear-down is to come
     broke_off: str = ""
     unsupported: str = ""
     summary: Summary = field(default_factory=Summary)
@@ -229,6 +230,7 @@ class Rehearsal:
         return self._act("give_up", f"no shift after {seconds:.0f} s: stopped with rollback")
 
     def _tear_down(self, stack: Stack) -> None:
+        self.leaving()
         self._enter("teardown")
         self.left = stack.remove()
         self._write(TornDown(at=clock.now(), left=tuple(self.left)))

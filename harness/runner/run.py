@@ -153,9 +153,13 @@ def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_onc
 
 
 def _run_when_there_is_room(rehearsal: Rehearsal, room: threading.Semaphore, stop: threading.Event) -> None:
-    with room:
-        if not stop.is_set():
-            rehearsal.run()
+    """Whoever only tears down needs no room any more: that is waiting for a drain."""
+    room.acquire()
+    if stop.is_set():
+        room.release()
+    else:
+        rehearsal.leaving = room.release
+        rehearsal.run()
 
 
 def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread], shown: Progress) -> None:

@@ -65,7 +65,7 @@ def load_own_app(file: File = FILE) -> OwnApp | None:
 
 
 def _first(invalid: ValidationError) -> str:
-    error = invalid.errors()[0]
+    error = min(invalid.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typo is why another is missing
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         known = list(OwnApp.model_fields)
