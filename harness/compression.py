@@ -134,8 +134,10 @@ def critical_path(scenario: Scenario, plan: Plan) -> float:
     silent = [hook for hook in deploy.hooks.values() if hook.never_calls_back or hook.without_permission]
     if silent:
         return around + min(plan.give_up_after_seconds, max(HOOK_LIMIT / plan.factor, HOOK_LIMIT_AT_LEAST))
-    after_end = max((plan.real(one.after) for one in scenario.during), default=0.0)
-    return around + slow_start(scenario) + plan.waits_seconds + after_end
+    acts = sum(plan.real(one.after) for one in scenario.during)
+    if any(one.do in ("stop", "continue") for one in scenario.during):  # the waits end when somebody acts
+        return around + slow_start(scenario) + min(acts, plan.waits_seconds)
+    return around + slow_start(scenario) + plan.waits_seconds + acts
 
 
 def effective(declared: Sequence[float], factor: float, at_least: float) -> list[float]:

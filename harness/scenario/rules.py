@@ -103,6 +103,8 @@ def versions_are_released(scenario: Scenario) -> Iterator[Problem]:
     right = f"it must be {known[0]} (from) or {known[1]} (to)"
     expect = scenario.expect
     for i, phase in enumerate(expect.versions_seen or ()):
+        if i and expect.versions_seen and set(phase) == set(expect.versions_seen[i - 1]):
+            yield ("expect", "versions_seen", i), "this phase is the same as the one before: together they are one"
         for version in phase:
             if version not in known:
                 yield ("expect", "versions_seen", i), f"{version} is not released here; {right}"

@@ -31,7 +31,9 @@ def _mutants(expect: Expect, versions: list[str]) -> Iterator[tuple[str, Expect]
     if expect.get("live_at_end"):
         yield "live_at_end", {**expect, "live_at_end": next(one for one in versions if one != expect["live_at_end"])}
     if expect.get("versions_seen"):
-        yield "versions_seen", {**expect, "versions_seen": [*expect["versions_seen"], [*versions]]}
+        seen = expect["versions_seen"]
+        another = versions[0] if isinstance(seen[-1], list) else [*versions]
+        yield "versions_seen", {**expect, "versions_seen": [*seen, another]}
     for name, users in _users(expect.get("users") or {}):
         yield f"users.{name}", {**expect, "users": users}
     for side in expect.get("exit_codes") or {}:
