@@ -97,7 +97,6 @@ class WebsocketEnded(_Event):
     number: int
     opened: float | None
     cut: bool
-    version: str | None = None
     error: str | None = None
 
 

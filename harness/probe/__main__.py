@@ -95,7 +95,6 @@ async def long_lived(options: Options, lines: Lines) -> AsyncIterator[None]:
         f"ws://{options.host}:{options.port}{options.websocket_path}",
         options.host_header,
         options.websockets,
-        options.version_header,
         lambda ended: lines.put({"event": "WebsocketEnded", **asdict(ended)}),
     )
     running = asyncio.ensure_future(crowd.run())

@@ -22,18 +22,15 @@ class Ended:
     at: float
     opened: float | None
     cut: bool
-    version: str | None
     error: str | None
 
 
 class Crowd:
     """`count` connections to `url`; `report` is told of each when it has ended."""
 
-    def __init__(
-        self, url: str, host_header: str, count: int, version_header: str, report: Callable[[Ended], None]
-    ) -> None:
+    def __init__(self, url: str, host_header: str, count: int, report: Callable[[Ended], None]) -> None:
         self._url, self._headers, self._count = url, {"Host": host_header, "User-Agent": "rehearse-probe"}, count
-        self._version_header, self._report = version_header, report
+        self._report = report
         self._left = asyncio.Event()
 
     async def run(self) -> None:
@@ -46,18 +43,17 @@ class Crowd:
         self._left.set()
 
     async def _one(self, session: aiohttp.ClientSession, number: int) -> None:
-        opened, version = None, None
+        opened: float | None = None
         try:
             async with asyncio.timeout(OPEN_WITHIN):
                 connection = await session.ws_connect(self._url, heartbeat=ALIVE_EVERY)
             opened = clock.now()
-            version = connection._response.headers.get(self._version_header)
             error = await self._stay(connection)
         except aiohttp.WSServerHandshakeError as refused:
             error = f"no upgrade: the answer was {refused.status}"
         except (OSError, TimeoutError, aiohttp.ClientError) as failed:
             error = f"{type(failed).__name__}: {failed}".rstrip(": ")
-        self._report(Ended(number, clock.now(), opened, bool(error) and opened is not None, version, error))
+        self._report(Ended(number, clock.now(), opened, bool(error) and opened is not None, error))
 
     async def _stay(self, connection: aiohttp.ClientWebSocketResponse) -> str | None:
         """How the service ended it, None where the user left first."""
