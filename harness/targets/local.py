@@ -129,8 +129,9 @@ def unsupported(scenario: Scenario) -> str | None:
     if any(hook.without_permission for hook in scenario.deploy.hooks.values()):
         return "IAM policies are not evaluated here: a hook without permission (without_permission) would call back all the same"
     for version in (scenario.release.from_, scenario.release.to):
-        if version.fault is not None and version.fault.kind == "too_much_memory":
-            return "capacity is not counted here: a task that asks for too much memory (too_much_memory) would run all the same"
+        fault = version.fault
+        if fault is not None and fault.kind == "too_much_memory" and scenario.service.capacity is None:
+            return "Fargate's capacity is not counted here: give the scenario instances (service.capacity) for too_much_memory"
     return None
 
 
