@@ -1,149 +1,199 @@
-"""Requests per second through the load balancer, as a ratio to HAProxy (where it is installed) and to no proxy at all.
+"""Our load balancer beside HAProxy and nginx: throughput, latency, memory, and what a change of weights costs.
 
-    .venv/bin/python benchmarks/load_balancer.py [seconds]
+    .venv/bin/python benchmarks/load_balancer.py [--rounds 5] [--seconds 3] [--only throughput,latency,memory,flips]
 
-One backend, 16 kept-alive connections, the contestants one after the other in the same run. All of it shares the machine's cores,
-so only the ratios mean something.
+Linux only; wrk, nginx, haproxy and taskset must be installed. The proxies share core 0, the load and the backend core 1, in alternating
+rounds: on a machine that others use as well, only the ratios mean something. benchmarks/README.md has results and caveats.
 """
 
+from __future__ import annotations
+
+import argparse
 import asyncio
-import shutil
-import socket
-import subprocess
+import contextlib
+import json
+import os
+import re
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import uvloop
+from contestants import LOAD_CORE, Contestant, backend, haproxy, missing, nginx, rehearse, send
 
-from harness.emulator.alb.plane import Plane, Target
-
-CONNECTIONS = 16
-REQUEST = b"GET /hello HTTP/1.1\r\nHost: example.com\r\nUser-Agent: benchmark\r\nAccept: */*\r\n\r\n"
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!"
-BACKEND = """
-import asyncio, sys, uvloop
-ANSWER = {answer!r}
-class Backend(asyncio.Protocol):
-    def connection_made(self, transport): self.transport = transport
-    def data_received(self, data): self.transport.write(ANSWER * data.count(b"\\r\\n\\r\\n"))
-async def main():
-    server = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", {port})
-    print("ready", flush=True)
-    await server.serve_forever()
-uvloop.run(main())
-"""
+HERE = Path(__file__).parent
+UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@dataclass
+class Measured:
+    rate: float  # requests/s
+    p50: float  # ms
+    p99: float
+    cpu: float  # microseconds of the proxy per request
+    errors: int
 
 
-class User(asyncio.Protocol):
-    """Sends the next request when the whole answer is here."""
-
-    def __init__(self) -> None:
-        self.count, self.buffer, self.latest = 0, b"", 0.0
-        self.times: list[float] = []
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self.send()
-
-    def send(self) -> None:
-        self.latest = time.perf_counter()
-        self.transport.write(REQUEST)  # type: ignore[attr-defined]
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        if self.buffer.endswith(b"Hello, World!"):
-            self.times.append(time.perf_counter() - self.latest)
-            self.buffer = b""
-            self.send()
-
-
-async def measure(port: int, seconds: float) -> tuple[float, float]:
-    """Requests per second, and the 99th percentile in milliseconds."""
-    loop = asyncio.get_running_loop()
-    users = [(await loop.create_connection(User, "127.0.0.1", port))[1] for _ in range(CONNECTIONS)]
-    await asyncio.sleep(0.5)
-    for user in users:
-        user.times.clear()
-    await asyncio.sleep(seconds)
-    times = sorted(value for user in users for value in user.times)
-    for user in users:
-        user.transport.close()
-    return len(times) / seconds, 1000 * times[int(len(times) * 0.99)]
-
-
-async def direct(backend: int, seconds: float) -> tuple[float, float]:
-    return await measure(backend, seconds)
-
-
-async def ours(backend: int, seconds: float) -> tuple[float, float]:
-    plane = Plane()
-    await plane.start()
-    try:
-        await plane.put_target_group("group", {"HealthCheckEnabled": False}, {})
-        await plane.register("group", [Target("10.0.0.1", 80, ("127.0.0.1", backend))])
-        action = {"Type": "forward", "TargetGroupArn": "group"}
-        rules = [{"RuleArn": "default", "Priority": "default", "Conditions": [], "Actions": [action]}]
-        port = await plane.put_listener(
-            "listener", load_balancer="app/benchmark/1", protocol="HTTP", port=free_port(), attributes={}, rules=rules
-        )
-        return await measure(port, seconds)
-    finally:
-        await plane.close()
-
-
-async def haproxy(backend: int, seconds: float) -> tuple[float, float]:
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "haproxy.cfg")
-        config.write_text(
-            "global\n nbthread 1\n log stdout format raw local0\ndefaults\n mode http\n log global\n option httplog\n"
-            " option forwardfor\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
-            f"frontend f\n bind 127.0.0.1:{port}\n default_backend b\nbackend b\n server s 127.0.0.1:{backend}\n"
-        )
-        process = subprocess.Popen(["haproxy", "-f", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            await asyncio.sleep(1)
-            return await measure(port, seconds)
-        finally:
-            process.kill()
-            process.wait()
-
-
-async def main(seconds: float) -> None:
-    backend = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-c", BACKEND.format(answer=ANSWER, port=backend)], stdout=subprocess.PIPE, text=True
+async def wrk(one: Contestant, connections: int, seconds: float, script: str = "") -> Measured:
+    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command += ["-s", str(HERE / script)] if script else []
+    before = one.cpu()
+    process = await asyncio.create_subprocess_exec(
+        *command, f"http://127.0.0.1:{one.port}/hello", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    assert process.stdout is not None
-    process.stdout.readline()
-    contestants: dict[str, Callable[[int, float], Awaitable[tuple[float, float]]]] = {
-        "no proxy": direct,
-        "rehearse": ours,
+    text = (await process.communicate())[0].decode()
+    spent = one.cpu() - before
+    percentile = {
+        kind: float(value) * UNITS[unit] for kind, value, unit in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)", text)
     }
-    if shutil.which("haproxy"):
-        contestants["haproxy"] = haproxy
-    else:
-        print("haproxy is not installed: no ratio to it")
-    try:
-        results = {name: await contestant(backend, seconds) for name, contestant in contestants.items()}
-    finally:
-        process.kill()
-        process.wait()
-    for name, (rate, p99) in results.items():
-        ratios = ", ".join(
-            f"{rate / other:.2f} x {against}" for against, (other, _) in results.items() if against != name
+    count = int(re.search(r"(\d+) requests in", text)[1])  # type: ignore[index]
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])  # type: ignore[index]
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    errors = int(bad[1]) if bad else 0
+    errors += sum(map(int, broken.groups())) if broken else 0
+    return Measured(rate, percentile["50"], percentile["99"], 1e6 * spent / max(count, 1), errors)
+
+
+async def throughput(contestants: list[Contestant], rounds: int, seconds: float) -> None:
+    for title, connections, script in (
+        ("the same head again and again, 64 connections", 64, ""),
+        ("every head unique and browser-like, 64 connections", 64, "unique.lua"),
+        ("one connection", 1, ""),
+    ):
+        results: dict[str, list[Measured]] = {one.name: [] for one in contestants}
+        for _ in range(rounds):
+            for one in contestants:
+                results[one.name].append(await wrk(one, connections, seconds, script))
+        print(
+            f"\n{title}\n\n| | requests/s | x HAProxy | p50 ms | p99 ms | p99 x HAProxy | CPU µs/request | CPU, HAProxy / it | errors |"
         )
-        print(f"{name:10} {rate:8.0f} requests/s   p99 {p99:6.2f} ms   {ratios}")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+        for name, runs in results.items():
+            yard = results["HAProxy"]
+            ratio = statistics.median(run.rate / other.rate for run, other in zip(runs, yard, strict=True))
+            tail = statistics.median(run.p99 / other.p99 for run, other in zip(runs, yard, strict=True))
+            middle = [statistics.median(getattr(run, key) for run in runs) for key in ("rate", "p50", "p99", "cpu")]
+            thrift = statistics.median(other.cpu / run.cpu for run, other in zip(runs, yard, strict=True))
+            errors = sum(run.errors for run in runs)
+            cells = [f"{middle[0]:.0f}", f"{ratio:.2f}", f"{middle[1]:.2f}", f"{middle[2]:.2f}", f"{tail:.2f}"]
+            cells += [f"{middle[3]:.1f}", f"{thrift:.2f}"]
+            print(f"| {name} | {' | '.join(cells)} | {errors} |")
+        sys.stdout.flush()
+
+
+async def latency(folder: Path, target: int, seconds: float) -> None:
+    """1,000 requests/s whatever comes back, timed from when they were due; the API side idle, and then as busy as it can be."""
+    print(
+        "\n1,000 requests/s open loop, ms from the scheduled time\n\n| | p50 | p99 | p99.9 |\n| --- | --- | --- | --- |"
+    )
+    async with rehearse(folder, target) as one, haproxy(folder, target) as other:
+        for title, port, busy in (
+            ("straight to the backend", target, False),
+            ("through HAProxy", other.port, False),
+            ("through us", one.port, False),
+            ("through us, the API side computing", one.port, True),
+            ("through HAProxy, beside the same computing", other.port, True),
+        ):
+            command = [sys.executable, str(HERE / "open_loop.py"), str(port), str(seconds)]
+            process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            answer = asyncio.ensure_future(process.communicate())
+            while busy and not answer.done():  # what holds a Python process: importing moto, a Terraform apply
+                sum(range(200_000))
+                await asyncio.sleep(0)
+            p50, p99, p999 = (await answer)[0].decode().split()
+            print(f"| {title} | {p50} | {p99} | {p999} |", flush=True)
+
+
+async def memory(contestants: list[Contestant]) -> None:
+    print("\n5,000 idle connections\n\n| | MB before | MB with them |\n| --- | --- | --- |")
+    for one in contestants:
+        before = one.resident()
+        idle = [(await asyncio.open_connection("127.0.0.1", one.port))[1] for _ in range(5000)]
+        await asyncio.sleep(1)
+        print(f"| {one.name} | {before:.0f} | {one.resident():.0f} |", flush=True)
+        for writer in idle:
+            writer.close()
+        await asyncio.sleep(1)
+
+
+async def flips(folder: Path, target: int, count: int) -> None:
+    """All traffic to the other group, under load: when is the last request sent to the old one, counted from the acknowledgement?
+
+    The access log tells when each request was sent on: a backend could only tell when it came to look at its socket.
+    """
+    async with rehearse(folder / "flips", target, groups=("blue", "green")) as one:
+        assert one.plane is not None
+        command = [sys.executable, str(HERE / "open_loop.py"), str(one.port), str(count * 0.012 + 1), "300"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        await asyncio.sleep(0.5)
+        calm: list[
+            tuple[str, float, float]
+        ] = []  # the old group must get nothing from the acknowledgement until the next flip
+        for turn in range(count):
+            old, new = (("blue", "green"), ("green", "blue"))[turn % 2]
+            await send(one.plane, new)
+            acknowledged = time.time()
+            await asyncio.sleep(0.01)
+            calm.append((old, acknowledged, time.time()))
+        await process.communicate()
+    log = rows(folder / "flips" / "logs")
+    late = [
+        (arrived > begin, sent - begin)
+        for group, arrived, sent in log
+        for old, begin, end in calm
+        if group == old and begin < sent < end
+    ]
+    print(f"\n{count} flips at 300 requests/s: {'SOME' if process.returncode else 'no'} request failed of {len(log)}.")
+    print(f"Requests that came after the acknowledgement and went to the old group: {sum(new for new, _ in late)}.")
+    print(f"Requests chosen before it and sent after it, since their connection was being made: {len(late)}, ", end="")
+    print(f"at most {1e6 * max((after for _, after in late), default=0.0):.0f} µs after it.", flush=True)
+
+
+def rows(logs: Path) -> list[tuple[str, float, float]]:
+    """(target group, when the request came, when it was sent on) of all requests in a log."""
+    found = []
+    for path in sorted(logs.glob("*.jsonl")):
+        for row in map(json.loads, path.read_text().splitlines()):
+            arrived = datetime.fromisoformat(row["time"]).timestamp()
+            found.append((row["target_group"], arrived, arrived + row["request_time"]))
+    return found
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    os.sched_setaffinity(0, {LOAD_CORE})
+    wanted = arguments.only.split(",")
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        target = await stack.enter_async_context(backend(folder))
+        if {"throughput", "memory"} & set(wanted):
+            contestants = [
+                await stack.enter_async_context(haproxy(folder, target)),
+                await stack.enter_async_context(haproxy(folder, target, log=False)),
+                await stack.enter_async_context(nginx(folder, target)),
+                await stack.enter_async_context(rehearse(folder, target)),
+            ]
+            if "throughput" in wanted:
+                await throughput(contestants, arguments.rounds, arguments.seconds)
+            if "memory" in wanted:
+                await memory(contestants)
+        if "latency" in wanted:
+            await latency(folder, target, arguments.seconds * 3)
+        if "flips" in wanted:
+            await flips(folder, target, 1000)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 3))
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=int, default=3)
+    options.add_argument("--only", default="throughput,latency,memory,flips")
+    if absent := missing():
+        sys.exit(f"not installed: {', '.join(absent)}")
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(main(options.parse_args()))

@@ -30,7 +30,7 @@ from harness.errors import (
 from harness.runner.run import RunAsked, run
 from harness.runner.sweep import sweep
 from harness.scenario import Scenario
-from harness.targets import TARGETS, emulators, local
+from harness.targets import TARGETS, emulators, local, push
 
 SCENARIOS = Path("scenarios")
 NOT_BUILT = "is not built yet"
@@ -194,13 +194,22 @@ def do_sweep(asked: argparse.Namespace) -> int:
 
 
 def do_build(asked: argparse.Namespace) -> int:
-    if asked.push:
-        raise UsageError(f"build --push {NOT_BUILT}")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", asked.revision):
         raise UsageError(f"--revision {asked.revision}: it must be fit for an image tag: letters, digits, . - and _")
+    emulator = emulators.the_one(_home(), asked.port) if asked.push else None
     running = emulators.running(_home())
-    runtime = running[0].runtime if running else local.choose_runtime("auto")[0]
-    print(images.build(_home(), runtime, path=asked.path, revision=asked.revision, message=asked.message))
+    runtime = (emulator or running[0]).runtime if running else local.choose_runtime("auto")[0]
+    image = images.build(
+        _home(),
+        runtime,
+        path=asked.path,
+        revision=asked.revision,
+        message=asked.message,
+        architecture=asked.platform,
+    )
+    print(image)
+    if emulator is not None:
+        print(push.push(_home(), emulator, image, asked.push))
     return EXIT_MET
 
 
@@ -268,6 +277,14 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return asked
 
 
+def _platform(text: str) -> str:
+    """The architecture of a platform as Docker names it."""
+    system, _, architecture = text.partition("/")
+    if system != "linux" or architecture not in ("amd64", "arm64"):
+        raise argparse.ArgumentTypeError(f"{text} is neither linux/amd64 nor linux/arm64")
+    return architecture
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="rehearse", description="Rehearse an Amazon ECS blue/green release before it is real.")
     parser.add_argument("--version", action="version", version=f"rehearse {__version__}")
@@ -322,7 +339,9 @@ def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("path", nargs="?", type=Path, metavar="PATH")
     one.add_argument("--revision", default="v1")
     one.add_argument("--message")
-    one.add_argument("--push", metavar="REPOSITORY")
+    one.add_argument("--platform", type=_platform, metavar="linux/ARCHITECTURE", help="default: this machine's")
+    one.add_argument("--push", metavar="REPOSITORY", help="also into this ECR repository of the running emulator")
+    one.add_argument("--port", type=int, help="which emulator, where several run")
 
 
 def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:

@@ -183,6 +183,9 @@ def docker() -> Iterator[Finding]:
     else:
         fix = "start the engine" if "answer" in why and "base image" not in why else "docker pull python:3.12-slim"
         yield Finding("containers", "warning", f"{why}: tasks will be processes", fix)
+    found, where = images.find_distribution()
+    fix = "" if found else "install Debian's docker-registry: only `docker push` to the emulator needs it"
+    yield Finding("registry for docker push", "ok" if found else "warning", where, fix)
     if info := _engine():
         yield architecture(str(info.get("Architecture", "")))
         yield registry(info)

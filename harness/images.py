@@ -6,13 +6,18 @@ environment, architecture and the port it listens on.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import os
 import platform
+import re
 import shutil
+import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,9 +28,14 @@ from typing import Any
 from harness.errors import TargetUnavailable, UsageError
 
 SAMPLE_APP = Path(__file__).resolve().parent.parent / "sampleapp"
+# Of AWS, or of an emulator that imitates its names: <account>.dkr.ecr.<region>.localhost.localstack.cloud:4566
+ECR_HOST = re.compile(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|localhost[a-z.]*)(?::\d+)?")
+PROCESS_IMAGE = "application/vnd.rehearse.process.v1+json"  # media type of its manifest
+REGISTRIES = ("docker-registry", "registry")  # what Debian and its makers call the CNCF registry's program
 BASE_IMAGES = ("rehearse-base:latest", "python:3.12-slim")
 ENGINE_TIMEOUT = 5
 PORT = 8080
+ELF_MACHINE = {"amd64": 62, "arm64": 183}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,27 @@ def split(image: str) -> tuple[str, str]:
     return (name, tag) if colon and "/" not in tag else (image, "latest")
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The parts of an image's name. `region` where the name is of an ECR registry, whoever's; a digest comes before a tag."""
+
+    host: str
+    region: str | None
+    repository: str
+    tag: str
+    digest: str | None
+
+    @classmethod
+    def of(cls, image: str) -> Reference:
+        name, _, digest = image.partition("@")
+        name, tag = split(name)
+        host, slash, rest = name.partition("/")
+        if not slash or not (set(".:") & set(host) or host == "localhost"):  # Docker's own rule for what is a host
+            return cls("", None, name, tag, digest or None)
+        ecr = ECR_HOST.fullmatch(host)
+        return cls(host.replace("localhost:", "127.0.0.1:"), ecr[1] if ecr else None, rest, tag, digest or None)
+
+
 def image_name(path: Path | None, revision: str) -> str:
     return f"{(path or SAMPLE_APP).resolve().name}:{revision}"
 
@@ -59,8 +90,34 @@ def find_process_image(home: Path, image: str) -> Manifest | None:
     path = home / "images" / name / tag / "manifest.json"
     if not path.is_file():
         return None
-    raw = json.loads(path.read_text())
-    return Manifest(tuple(raw["argv"]), raw["workdir"], raw["environment"], raw["architecture"], raw["port"])
+    return manifest_of(path.read_bytes())
+
+
+def manifest_of(content: bytes) -> Manifest | None:
+    """None where it is not the manifest of a process image."""
+    try:
+        raw = json.loads(content)
+        return Manifest(tuple(raw["argv"]), raw["workdir"], raw["environment"], raw["architecture"], raw["port"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def as_oci(manifest: Manifest) -> str:
+    """A process image as an OCI manifest, for a repository: no layers, and its own manifest embedded as configuration."""
+    config = json.dumps(asdict(manifest), sort_keys=True).encode()
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {
+                "mediaType": PROCESS_IMAGE,
+                "digest": f"sha256:{hashlib.sha256(config).hexdigest()}",
+                "size": len(config),
+                "data": base64.b64encode(config).decode(),
+            },
+            "layers": [],
+        }
+    )
 
 
 # ---- building
@@ -94,6 +151,57 @@ def build(
     return _build_process(home, name or folder.name, revision, manifest)
 
 
+def build_foreign(home: Path, runtime: str, *, revision: str, architecture: str) -> str:
+    """An image of the sample app that this machine cannot run, as one that was built on another; returns its name.
+
+    A container's has a real program in it, for the other architecture, that does nothing: Docker cannot build for a machine
+    that it does not have. Raises HarnessError.
+    """
+    if runtime == "process":
+        return build(home, runtime, revision=revision, architecture=architecture)
+    from docker.client import DockerClient
+    from docker.errors import DockerException
+
+    name = image_name(None, revision)
+    try:
+        client = DockerClient.from_env(timeout=60)
+        client.images.load(_foreign_archive(name, architecture))
+        client.close()
+    except DockerException as error:
+        raise TargetUnavailable(f"making {name}: {_first_line(error)}; is the Docker engine running?") from error
+    return name
+
+
+def _foreign_archive(name: str, architecture: str) -> bytes:
+    """What `docker load` takes: an image with nothing in it but an ELF program for the architecture."""
+    identity = b"\x7fELF\x02\x01\x01" + bytes(9)
+    program = identity + struct.pack("<HHIQQQIHHHHHH", 2, ELF_MACHINE[architecture], 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0)
+    layer = _tar({"app": program})
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": {"Cmd": ["/app"], "ExposedPorts": {f"{PORT}/tcp": {}}},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    index = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    parts = {
+        "config.json": json.dumps(config).encode(),
+        "layer.tar": layer,
+        "manifest.json": json.dumps(index).encode(),
+    }
+    return _tar(parts)
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.mode, entry.size = 0o755, len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return content.getvalue()
+
+
 def _wsgi(folder: Path) -> tuple[str, ...]:
     if not (folder / "app.py").is_file():
         raise UsageError(f"{folder}: a process image needs an app.py with a WSGI `app` in it")
@@ -113,6 +221,19 @@ def _build_process(home: Path, name: str, revision: str, manifest: Manifest) -> 
 def _gunicorn_options(folder: Path) -> tuple[str, ...]:
     """gunicorn reads gunicorn.conf.py of the working directory by itself; without one it still needs threads and the port."""
     return () if (folder / "gunicorn.conf.py").is_file() else ("--config", str(SAMPLE_APP / "gunicorn.conf.py"))
+
+
+# ---- the registry
+
+
+def find_distribution() -> tuple[str | None, str]:
+    """The CNCF registry's program, and where it is or how to get it."""
+    asked = os.environ.get("REHEARSE_REGISTRY")
+    for name in (asked,) if asked else REGISTRIES:
+        if program := shutil.which(name):
+            return program, program
+    wanted = asked or " or ".join(REGISTRIES)
+    return None, f"no {wanted} on PATH; install Debian's docker-registry (apt-get install docker-registry)"
 
 
 # ---- Docker
@@ -168,6 +289,11 @@ def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, st
         base = _base_image(client)
         if base is None:
             raise TargetUnavailable(f"no base image for {name}: pull python:3.12-slim, or say REHEARSE_BASE_IMAGE=...")
+        if arch and arch != (has := client.images.get(base).attrs["Architecture"]):
+            raise TargetUnavailable(
+                f"building {name} for linux/{arch}: the base image {base} is for linux/{has}; name another one with "
+                "REHEARSE_BASE_IMAGE=..."
+            )
         with _context(home, folder, _python_of(client, base)) as context:
             client.images.build(
                 path=str(context),
@@ -182,6 +308,24 @@ def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, st
     except DockerException as error:
         raise TargetUnavailable(f"building {name}: {_first_line(error)}; is the Docker engine running?") from error
     return name
+
+
+def push_docker(image: str, uri: str, tag: str, user: str, password: str) -> None:
+    """`docker tag` and `docker push` of a local image to `<uri>:<tag>`. Raises TargetUnavailable with what the registry says."""
+    from docker.client import DockerClient
+    from docker.errors import DockerException
+
+    client = DockerClient.from_env(timeout=300)
+    try:
+        client.images.get(image).tag(uri, tag)
+        login = {"username": user, "password": password}
+        for line in client.images.push(uri, tag=tag, auth_config=login, stream=True, decode=True):
+            if "error" in line:
+                raise TargetUnavailable(f"pushing {uri}:{tag}: {line['error']}")
+    except DockerException as error:
+        raise TargetUnavailable(f"pushing {uri}:{tag}: {_first_line(error)}") from error
+    finally:
+        client.close()
 
 
 @contextmanager

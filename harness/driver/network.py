@@ -13,7 +13,10 @@ ROLES = {  # role: who assumes it, and the managed policies it needs
     "codedeploy": ("codedeploy.amazonaws.com", ("AWSCodeDeployRoleForECS",)),
     "execution": ("ecs-tasks.amazonaws.com", ("service-role/AmazonECSTaskExecutionRolePolicy",)),
     "hook": ("lambda.amazonaws.com", ("service-role/AWSLambdaBasicExecutionRole",)),
-    "mute-hook": ("lambda.amazonaws.com", ("service-role/AWSLambdaBasicExecutionRole",)),  # may not call back
+    "codedeploy-limited": (
+        "codedeploy.amazonaws.com",
+        ("AWSCodeDeployRoleForECSLimited",),
+    ),  # CodeDeployHook_ alone (A.7)
 }
 HOOK_POLICY = {
     "Version": "2012-10-17",
@@ -34,7 +37,7 @@ class Network:
     codedeploy_role: str
     execution_role: str
     hook_role: str
-    mute_hook_role: str
+    limited_codedeploy_role: str
 
 
 def make(session: Session, undo: Undo, *, ports: tuple[int, ...]) -> Network:
@@ -50,7 +53,7 @@ def make(session: Session, undo: Undo, *, ports: tuple[int, ...]) -> Network:
         codedeploy_role=roles["codedeploy"],
         execution_role=roles["execution"],
         hook_role=roles["hook"],
-        mute_hook_role=roles["mute-hook"],
+        limited_codedeploy_role=roles["codedeploy-limited"],
     )
 
 

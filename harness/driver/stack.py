@@ -100,9 +100,9 @@ class Stack:
     def _hooks(self) -> None:
         for event, hook in self.scenario.deploy.hooks.items():
             url = self.url(PRODUCTION_PORT if hook.via == "production" or self.test_listener is None else TEST_PORT)
-            role = self.network.mute_hook_role if hook.without_permission else self.network.hook_role
+            name = self.names.part(event) if hook.without_permission else self.names.hook(event)
             self.hooks[event] = lambda_.create_hook_function(
-                self.session, self.undo, self.names.hook(event), role, [lambda_.rule(hook, url)]
+                self.session, self.undo, name, self.network.hook_role, [lambda_.rule(hook, url)]
             )
 
     def _deployment_group(self) -> None:
@@ -113,7 +113,7 @@ class Stack:
             self.session,
             self.undo,
             codedeploy.Group(application, names.stem, self.network.cluster, names.stem),
-            role=self.network.codedeploy_role,
+            role=self._codedeploy_role(),
             config=config,
             deploy=deploy,
             routes=codedeploy.Routes(
@@ -122,6 +122,11 @@ class Stack:
             alarms=list(self.alarms.values()),
             tags=self.plan.tags,
         )
+
+    def _codedeploy_role(self) -> str:
+        """The limited one lets CodeDeploy invoke functions of one prefix only, which a hook `without_permission` lacks."""
+        limited = any(hook.without_permission for hook in self.scenario.deploy.hooks.values())
+        return self.network.limited_codedeploy_role if limited else self.network.codedeploy_role
 
     def task_definition(self, version: Version) -> TaskDefinition:
         """The registered task definition of a version of the release; registered at first use."""

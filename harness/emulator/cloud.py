@@ -118,9 +118,13 @@ class Cloud:
         home: Path,
         compression: float = 1.0,
         fallback: Callable[[Caller, str, str, Request], Awaitable[Answer]] | None = None,
+        fallback_in_use: Callable[[], bool] = lambda: True,
+        key_of: Callable[[Caller, str], Awaitable[str | None]] | None = None,
     ) -> None:
         self.clock, self.settings, self.runtime, self.plane = clock, settings, runtime, plane
         self.home, self.compression, self.fallback = home, compression, fallback
+        self.fallback_in_use = fallback_in_use  # whether it was asked for anything yet
+        self._key_of = key_of
         self.endpoint = ""  # http://127.0.0.1:<port>, once the server listens
         self.services: dict[str, object] = {}
         self.addresses, self.changed = Addresses(), Bell()
@@ -136,6 +140,10 @@ class Cloud:
         if handler is not None or self.fallback is None:
             raise not_emulated(service, operation)
         return await self.fallback(caller, service, operation, request)
+
+    async def key_of(self, caller: Caller, certificate: str) -> str | None:
+        """The private key (PEM) of an ACM certificate, which ACM's own API does not give; None where nobody here has it."""
+        return await self._key_of(caller, certificate) if self._key_of is not None else None
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run `work` beside the requests until the emulator closes; an unexpected error is logged with its traceback."""

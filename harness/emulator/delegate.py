@@ -31,6 +31,12 @@ class Delegate(Protocol):
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         """One operation in process, for `Cloud.call`. Raises AwsError."""
 
+    def in_use(self) -> bool:
+        """Whether anything can be in it: False until moto, which starts empty, was asked for something."""
+
+    async def key_of(self, caller: Caller, certificate: str) -> str | None:
+        """The private key (PEM) of an ACM certificate; None where it is not to be had."""
+
     async def close(self) -> None: ...
 
 
@@ -69,6 +75,12 @@ class Moto:
         work = partial(self._clients.call, caller, service, operation, request)
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    def in_use(self) -> bool:
+        return self._app is not None
+
+    async def key_of(self, caller: Caller, certificate: str) -> str | None:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _key_of, caller, certificate)
+
     async def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -78,9 +90,18 @@ class Moto:
         return wsgi(self._app, asked)
 
 
+def _key_of(caller: Caller, certificate: str) -> str | None:
+    """ACM exports no key of a public certificate to anybody but AWS's own services; the load balancer is one."""
+    from moto.acm.models import acm_backends
+
+    key: bytes = acm_backends[caller.account][caller.region].get_certificate(certificate).key
+    return key.decode()
+
+
 def _load_moto() -> Callable[..., Any]:
     """The import takes a second, so it waits for the first request that needs it."""
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+    os.environ.setdefault("MOTO_ACM_VALIDATION_WAIT", "0")  # nobody waits for DNS here
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     def of_service(service: Any) -> Any:
@@ -124,6 +145,12 @@ class Upstream:
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         work = partial(self._clients.call, caller, service, operation, request)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def in_use(self) -> bool:
+        return True
+
+    async def key_of(self, caller: Caller, certificate: str) -> str | None:
+        return None
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import botocore.session
 from botocore import xform_name
 
-from harness.emulator.services.cloudwatch import CloudWatch
-from harness.emulator.services.codedeploy import CodeDeploy
-from harness.emulator.services.ecs import Ecs
-from harness.emulator.services.elbv2 import Elbv2
-from harness.emulator.services.lambda_ import Lambda
 from harness.emulator.settings import documented
+from harness.emulator.up import SERVICES
 
-SERVICES: Mapping[str, type] = {
-    "ecs": Ecs,
-    "elbv2": Elbv2,
-    "codedeploy": CodeDeploy,
-    "cloudwatch": CloudWatch,
-    "lambda": Lambda,
-}
 HEAD = """# What is emulated
 
 Generated from the code by `make docs`; do not edit.

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-import botocore.session
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
@@ -16,6 +15,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.wire import WireAnswer, WireRequest
 
+ACCOUNT_HEADER = "x-moto-account-id"  # moto's own way to be told; other endpoints go by the access key
 Send = Callable[[WireRequest], WireAnswer]
 
 
@@ -44,6 +44,8 @@ class Clients:
         return {key: value.read() if hasattr(value, "read") else value for key, value in answer.items()}
 
     def _make(self, caller: Caller, service: str) -> Any:
+        import botocore.session  # here, because few emulators need it as they start
+
         client = botocore.session.get_session().create_client(
             service,
             region_name=caller.region,
@@ -53,11 +55,11 @@ class Clients:
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
         )
         if (send := self._send) is not None:
-            client.meta.events.register("before-send", lambda request, **_: _answered(send, request))
+            client.meta.events.register("before-send", lambda request, **_: _answered(send, request, caller.account))
         return client
 
 
-def _answered(send: Send, request: AWSPreparedRequest) -> AWSResponse:
+def _answered(send: Send, request: AWSPreparedRequest, account: str) -> AWSResponse:
     url = urlsplit(request.url)
     headers = {
         name.lower(): value.decode() if isinstance(value, bytes) else str(value)
@@ -65,9 +67,8 @@ def _answered(send: Send, request: AWSPreparedRequest) -> AWSResponse:
     }
     body = request.body.read() if hasattr(request.body, "read") else request.body or b""
     target = url.path + (f"?{url.query}" if url.query else "")
-    sent = WireRequest(
-        request.method, target, {**headers, "host": url.netloc}, body if isinstance(body, bytes) else body.encode()
-    )
+    headers |= {"host": url.netloc, ACCOUNT_HEADER: account}
+    sent = WireRequest(request.method, target, headers, body if isinstance(body, bytes) else body.encode())
     answer = send(sent)
     return AWSResponse(
         request.url, answer.status, {**answer.headers, "content-type": answer.content_type}, _Raw(answer.body)

@@ -7,14 +7,16 @@ writes a task set's computed count and stability, and the registrations of tasks
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from harness.emulator.cloud import AwsError, Cloud
-from harness.emulator.rolling import roll
+from harness.emulator.capacity import UNABLE_TO_PLACE, Unplaced
+from harness.emulator.cloud import Cloud
+from harness.emulator.rolling import MAXIMUM, MINIMUM_HEALTHY, count_failure, count_health, roll
+from harness.emulator.rolling_alarms import read_alarms
+from harness.emulator.service_targets import Health, Targets, state_in
 from harness.emulator.services.ecs_network import Interfaces
-from harness.emulator.services.ecs_state import Registration, Service, StopOrder, Task, TaskSet
+from harness.emulator.services.ecs_state import Service, StopOrder, Task, TaskSet
 
 log = logging.getLogger("rehearse.emulator")
 GATHER = 0.05  # seconds: rings so close together are answered by one look
@@ -53,20 +55,14 @@ def is_steady(*, desired: int, running: int, pending: int, healthy: int) -> bool
     return running == desired == healthy and pending == 0
 
 
-@dataclass(frozen=True, slots=True)
-class TargetHealth:
-    state: str
-    reason: str  # the sentence of an event: `Health checks failed with these codes: [503]`
-
-
-Health = dict[tuple[str, str, int], TargetHealth]  # by target group, address, port
-
-
 class Scheduler:
-    """`start_task(service, task_set)` makes one task and begins its life."""
+    """`start_task(service, task_set)` makes one task and begins its life, or says why there is no place for it."""
 
-    def __init__(self, cloud: Cloud, interfaces: Interfaces, start_task: Callable[[Service, TaskSet], Task]) -> None:
+    def __init__(
+        self, cloud: Cloud, interfaces: Interfaces, start_task: Callable[[Service, TaskSet], Task | Unplaced]
+    ) -> None:
         self._cloud, self._interfaces, self._start_task = cloud, interfaces, start_task
+        self._targets = Targets(cloud)
 
     def watch(self, service: Service) -> None:
         """Keep `service` until it is INACTIVE and nothing of it is left."""
@@ -87,18 +83,22 @@ class Scheduler:
     async def look(self, service: Service) -> None:
         """One comparison of what is with what should be."""
         self._compute(service)
-        await self._register(service)
-        await self._deregister(service)
-        health = await self._health(service)
+        await self._targets.register(service)
+        await self._targets.deregister(service)
+        health = await self._targets.health(service)
+        if service.controller == "ECS":
+            await read_alarms(self._cloud, service)
         self._end_drains(service, health)
         for task_set in service.task_sets:
             self._bury(service, task_set)
             self._stop_unhealthy(service, task_set, health)
+            self._leave_instances(service, task_set)
             self._scale_in(service, task_set)
             self._start(service, task_set)
             self._judge(service, task_set, health)
         if service.controller == "ECS":
-            roll(service, self._cloud.clock.now())
+            shown = self._cloud.settings.failed_deployment_seconds / self._cloud.compression
+            roll(service, self._cloud.clock.now(), shown)
         self._remove_drained(service)
         self._settle(service)
 
@@ -118,23 +118,46 @@ class Scheduler:
         """Start what is missing; draining tasks take room too."""
         missing = task_set.computed_desired - task_set.running - task_set.pending
         alive = sum(task.status != "STOPPED" for task in task_set.tasks)
-        count = min(missing, ROOM * task_set.computed_desired - alive)
+        count = min(missing, math.floor(_room(service) * task_set.computed_desired) - alive)
         if count <= 0 or self._cloud.clock.now() < task_set.not_before:
             return
-        tasks = [self._start_task(service, task_set) for _ in range(count)]
-        task_set.tasks.extend(tasks)
-        self._unsettle(service, task_set)
-        self._say(service, f"has started {count} tasks: {_names(tasks)}.")
+        tasks: list[Task] = []
+        for _ in range(count):
+            task = self._start_task(service, task_set)
+            if isinstance(task, Unplaced):
+                service.say_once(self._cloud.clock.now(), task.event)
+                break
+            task_set.tasks.append(task)
+            tasks.append(task)
+        if tasks:
+            self._unsettle(service, task_set)
+            self._say(service, f"has started {len(tasks)} tasks: {_names(tasks)}.")
+        if len(tasks) == count:
+            service.said -= {message for message in service.said if message.startswith(UNABLE_TO_PLACE)}
 
     def _scale_in(self, service: Service, task_set: TaskSet) -> None:
-        """Stop what is too much: first what does not run yet, then the youngest."""
-        living = [task for task in task_set.tasks if task.pending or task.running]
+        """Stop what is too much: first what does not run yet, then the youngest; never what is protected."""
+        living = [task for task in task_set.tasks if (task.pending or task.running) and not task.leaving]
         surplus = len(living) - task_set.computed_desired
-        if surplus <= 0:
+        now = self._cloud.clock.now()
+        stoppable = [task for task in living if task.protected_until <= now]
+        if surplus > 0 and stoppable:
+            stoppable.sort(key=lambda task: (task.running, -task.created_at))
+            self._stop(service, task_set, stoppable[:surplus], _scaling(service, task_set))
+
+    def _leave_instances(self, service: Service, task_set: TaskSet) -> None:
+        """Tasks on a draining instance go as fast as the others, healthy, make up the minimum (D.5)."""
+        leaving = [task for task in task_set.tasks if task.leaving and task.order is None]
+        if not leaving:
             return
-        living.sort(key=lambda task: (task.running, -task.created_at))
-        kind = "deployment" if service.controller == "ECS" else "taskSet"
-        self._stop(service, task_set, living[:surplus], f"Scaling activity initiated by ({kind} {task_set.id})")
+        percent = service.settings["deploymentConfiguration"].get("minimumHealthyPercent", MINIMUM_HEALTHY)
+        at_least = math.ceil(task_set.computed_desired * percent / 100)
+        spare = task_set.healthy + sum(task.running for task in leaving) - at_least
+        now = self._cloud.clock.now()
+        free = [task for task in leaving if task.running and task.protected_until <= now]
+        going = [task for task in leaving if not task.running] + free[: max(0, spare)]
+        if going:
+            self._stop(service, task_set, going, _scaling(service, task_set))
 
     def _stop(self, service: Service, task_set: TaskSet, tasks: Sequence[Task], reason: str) -> None:
         """Registered tasks drain first (`_deregister` follows); the others get their SIGTERM at once."""
@@ -146,75 +169,6 @@ class Scheduler:
         self._unsettle(service, task_set)
 
     # ---- targets
-
-    async def _register(self, service: Service) -> None:
-        """Running tasks become targets, one call for each target group."""
-        for task_set in list(service.task_sets):
-            for balancer in task_set.load_balancers:
-                group = balancer.target_group
-                fresh = [task for task in task_set.tasks if task.running and not _registered(task, group)]
-                if not fresh:
-                    continue
-                targets = [Registration(group, _ip(task), balancer.port) for task in fresh]
-                try:
-                    await self._elbv2(service, "RegisterTargets", group, targets)
-                except AwsError as error:
-                    self._say_once(
-                        service, f"failed to register targets in (target-group {group}) with (error {error.message})"
-                    )
-                    continue
-                for task, target in zip(fresh, targets, strict=True):
-                    task.registrations.append(target)
-                self._say(service, f"registered {len(fresh)} targets in (target-group {group})")
-
-    async def _deregister(self, service: Service) -> None:
-        """Tasks that are to stop, or have stopped of themselves, leave their target groups."""
-        for task_set in list(service.task_sets):
-            leaving = [task for task in task_set.tasks if task.order]
-            targets = [target for task in leaving for target in task.registrations if target.state == "registered"]
-            for group in dict.fromkeys(target.target_group for target in targets):
-                of_group = [target for target in targets if target.target_group == group]
-                for target in of_group:
-                    target.state = "draining"
-                try:
-                    await self._elbv2(service, "DeregisterTargets", group, of_group)
-                except AwsError as error:  # the group is gone, or someone else took the target out: nothing drains
-                    self._say_once(
-                        service, f"failed to deregister targets in (target-group {group}) with (error {error.message})"
-                    )
-                    continue
-                self._say(service, f"deregistered {len(of_group)} targets in (target-group {group})")
-                self._say(service, f"has begun draining connections on {len(of_group)} tasks.", task_set.id)
-
-    async def _elbv2(
-        self, service: Service, operation: str, group: str, targets: Sequence[Registration]
-    ) -> dict[str, Any]:
-        ids = [{"Id": target.ip, "Port": target.port} for target in targets]
-        return await self._cloud.call(service.caller, "elbv2", operation, TargetGroupArn=group, Targets=ids)
-
-    async def _health(self, service: Service) -> Health:
-        """What the load balancer says of every target group that tasks of the service are registered with."""
-        groups = {
-            target.target_group
-            for task_set in service.task_sets
-            for task in task_set.tasks
-            for target in task.registrations
-            if target.state != "gone"
-        }
-        health: Health = {}
-        for group in sorted(groups):
-            try:
-                answer = await self._cloud.call(service.caller, "elbv2", "DescribeTargetHealth", TargetGroupArn=group)
-            except AwsError as error:
-                self._say_once(
-                    service, f"failed to read the health of (target-group {group}) with (error {error.message})"
-                )
-                continue
-            for one in answer["TargetHealthDescriptions"]:
-                seen, target = one["TargetHealth"], one["Target"]
-                reason = seen.get("Description") or seen.get("Reason") or ""
-                health[group, target["Id"], target["Port"]] = TargetHealth(seen["State"], reason)
-        return health
 
     def _end_drains(self, service: Service, health: Health) -> None:
         """A deregistered target that is no longer draining is gone; a task without targets left may get its SIGTERM."""
@@ -233,27 +187,31 @@ class Scheduler:
                 self._say(service, f"has stopped {len(drained)} running tasks: {_names(drained)}.")
 
     def _stop_unhealthy(self, service: Service, task_set: TaskSet, health: Health) -> None:
-        """After its grace period, a task with an unhealthy target drains and is replaced (D.3)."""
+        """After its grace period, a task that fails its own health checks or a target group's drains and is replaced (D.3)."""
         grace = service.settings.get("healthCheckGracePeriodSeconds") or 0
         now = self._cloud.clock.now()
         for task in task_set.tasks:
             if not task.running or task.started_at is None or now < task.started_at + grace:
+                continue
+            if task.health == "UNHEALTHY":
+                self._say(service, f"(task {task.id}) failed container health checks.")
+                self._stop_sick(service, task_set, task, "Task failed container health checks")
                 continue
             for target in task.registrations:
                 seen = health.get((target.target_group, target.ip, target.port))
                 if seen and seen.state == "unhealthy":
                     self._say(
                         service,
-                        f"(task {task.id}) (port {target.port}) is unhealthy in (target-group {target.target_group}) "
+                        f"({_subject(task)}) (port {target.port}) is unhealthy in (target-group {target.target_group}) "
                         f"due to (reason {seen.reason})",
                     )
-                    self._stop(
-                        service,
-                        task_set,
-                        [task],
-                        f"Task failed ELB health checks in (target-group {target.target_group})",
-                    )
+                    reason = f"Task failed ELB health checks in (target-group {target.target_group})"
+                    self._stop_sick(service, task_set, task, reason)
                     break
+
+    def _stop_sick(self, service: Service, task_set: TaskSet, task: Task, reason: str) -> None:
+        count_failure(service, task_set, ran=True)
+        self._stop(service, task_set, [task], reason)
 
     # ---- ends
 
@@ -275,13 +233,15 @@ class Scheduler:
         if task.order is None or task.order.code not in ("TaskFailedToStart", "EssentialContainerExited"):
             return
         self._unsettle(service, task_set)
+        if task.started_at is None:
+            count_failure(service, task_set, ran=False)
         if now < task_set.not_before:
             return
         if task.started_at is None:
             task_set.failures += 1
             task_set.not_before = now + start_delay(task_set.failures)
             if task_set.failures >= UNABLE_AFTER:
-                self._say_once(service, UNABLE_TO_START)
+                service.say_once(now, UNABLE_TO_START)
         else:
             quick = now - task.started_at < QUICK_CRASH
             task_set.crashes = task_set.crashes + 1 if quick else 0
@@ -289,14 +249,19 @@ class Scheduler:
 
     def _judge(self, service: Service, task_set: TaskSet, health: Health) -> None:
         """stabilityStatus."""
-        groups = [balancer.target_group for balancer in task_set.load_balancers]
-        targets = [[_state(health, task, group) for group in groups] for task in task_set.tasks if task.running]
-        task_set.healthy = sum(STEADY_TARGETS.issuperset(states) for states in targets)
-        steady = task_set.computed and is_steady(
-            desired=task_set.computed_desired,
-            running=task_set.running,
-            pending=task_set.pending,
-            healthy=task_set.healthy,
+        healthy = [
+            task for task in task_set.tasks if task.running and self._is_healthy(service, task_set, task, health)
+        ]
+        count_health(service, task_set, sum(not task.leaving for task in healthy))
+        steady = (
+            task_set.computed
+            and is_steady(
+                desired=task_set.computed_desired,
+                running=task_set.running,
+                pending=task_set.pending,
+                healthy=task_set.healthy,
+            )
+            and not any(task.leaving and task.order is None for task in task_set.tasks)
         )
         if steady == task_set.stable:
             return
@@ -305,9 +270,26 @@ class Scheduler:
         if steady and service.controller != "ECS" and task_set.status != "DRAINING":
             self._say(service, "updated state to STEADY_STATE.", task_set.id)
 
+    def _is_healthy(self, service: Service, task_set: TaskSet, task: Task, health: Health) -> bool:
+        """By its target groups and its own health checks; a rolling service's task without any, 40 s after RUNNING (D.3)."""
+        groups = {balancer.target_group for balancer in task_set.load_balancers}
+        checked = any(one.health_check and one.essential for one in task.definition.containers)
+        if not groups and not checked and service.controller == "ECS":
+            wait = self._cloud.settings.unchecked_healthy_seconds / self._cloud.compression
+            return self._cloud.clock.now() >= (task.started_at or 0.0) + wait
+        behind = STEADY_TARGETS.issuperset(state_in(health, task, group) for group in groups)
+        return behind and (not checked or task.health == "HEALTHY")
+
     def _remove_drained(self, service: Service) -> None:
-        """A draining task set is gone with its last task; a draining service with its last task set."""
-        for task_set in [one for one in service.task_sets if one.status == "DRAINING" and not one.tasks]:
+        """A draining task set is gone with its last task; a draining service with its last task set.
+
+        A failed deployment stays to be seen until the rollback is complete.
+        """
+        primary = service.primary
+        seen = primary.roll.rolls_back if primary and not primary.roll.completed else ""
+        for task_set in [
+            one for one in service.task_sets if one.status == "DRAINING" and not one.tasks and one.id != seen
+        ]:
             service.task_sets.remove(task_set)
             self._cloud.changed.ring()
         if service.status == "DRAINING" and not service.task_sets:
@@ -317,7 +299,7 @@ class Scheduler:
     def _settle(self, service: Service) -> None:
         """The service's own steady state: every task set stable and nothing on its way out; repeated every six hours."""
         quiet = all(one.stable and all(task.running for task in one.tasks) for one in service.task_sets)
-        quiet = quiet and (service.controller != "ECS" or all(one.completed for one in service.task_sets))
+        quiet = quiet and (service.controller != "ECS" or all(one.roll.completed for one in service.task_sets))
         service.steady = quiet and service.status == "ACTIVE" and bool(service.task_sets)
         now = self._cloud.clock.now()
         if service.steady and now >= service.steady_said_at + REPEAT_STEADY:
@@ -337,29 +319,24 @@ class Scheduler:
     def _say(self, service: Service, message: str, task_set: str = "") -> None:
         service.say(self._cloud.clock.now(), message, task_set)
 
-    def _say_once(self, service: Service, message: str) -> None:
-        """Not again until the cause is resolved (D.4)."""
-        if message not in service.said:
-            service.said.add(message)
-            self._say(service, message)
-
 
 def _names(tasks: Sequence[Task]) -> str:
     return " ".join(f"(task {task.id})" for task in tasks)
 
 
-def _ip(task: Task) -> str:
-    assert task.interface is not None  # services are awsvpc
-    return task.interface.ip
+def _subject(task: Task) -> str:
+    """Of an event on a target: in an instance group, the EC2 instance (D.4)."""
+    if task.interface is None and task.container_instance is not None:
+        return f"instance {task.container_instance.ec2_id}"
+    return f"task {task.id}"
 
 
-def _registered(task: Task, target_group: str) -> bool:
-    return any(one.target_group == target_group for one in task.registrations)
+def _room(service: Service) -> float:
+    """How many times its desired count a task set may have alive: a rolling service's maximumPercent, else 200 %."""
+    if service.controller != "ECS":
+        return ROOM
+    return float(service.settings["deploymentConfiguration"].get("maximumPercent", MAXIMUM)) / 100
 
 
-def _state(health: Health, task: Task, target_group: str) -> str:
-    """The health of a task in one of its target groups; `initial` while it is not registered there."""
-    for target in task.registrations:
-        if target.target_group == target_group and (seen := health.get((target_group, target.ip, target.port))):
-            return seen.state
-    return "initial"
+def _scaling(service: Service, task_set: TaskSet) -> str:
+    return f"Scaling activity initiated by ({'deployment' if service.controller == 'ECS' else 'taskSet'} {task_set.id})"

@@ -1,7 +1,7 @@
 """The AWS endpoint: one HTTP catch-all. Read a request, find its service, call its operation, render the answer.
 
 Requests for our services go to their handlers; every other service is answered by the delegate behind the same port.
-`/_rehearsal/...` is the emulator's own: status, waits, down.
+A request whose Host is a load balancer's DNS name goes to its listener. `/_rehearsal/...` is the emulator's own: status, waits, down.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ import inspect
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from botocore import xform_name
 
 from harness.emulator import bind, wire
-from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
+from harness.emulator.by_host import Balancers, ByHost
+from harness.emulator.cloud import ACCOUNT, DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
 from harness.emulator.delegate import Delegate
+from harness.emulator.in_process import ACCOUNT_HEADER
 
 log = logging.getLogger("rehearse.emulator")
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+ACCOUNT_KEY = re.compile(r"[0-9]{12}")
 VERSION = re.compile(rb"(?:^|&)Version=([\d-]+)")
 LARGEST_BODY = 256 * 1024 * 1024
 LAST_ANSWERS = 2.0  # seconds that requests in progress get when the server closes
@@ -34,18 +38,21 @@ class Server:
         self, cloud: Cloud, delegate: Delegate, status: Callable[[], dict[str, Any]], down: Callable[[], None]
     ) -> None:
         self._cloud, self._delegate, self._status, self._down = cloud, delegate, status, down
-        models = {name: wire.service_model(name) for name in cloud.services}
-        self._by_target = {
-            model.metadata["targetPrefix"]: name for name, model in models.items() if "targetPrefix" in model.metadata
-        }
-        self._by_version = {
-            model.api_version: name for name, model in models.items() if "xmlNamespace" in model.metadata
-        }
+        self._found: dict[tuple[str, str], str | None] = {}
         self._runner: web.AppRunner | None = None
+        self._hosts = ByHost(cast(Balancers, cloud.services["elbv2"])) if "elbv2" in cloud.services else None
 
     async def start(self, port: int) -> int:
         """Listen, on a free port for 0; returns the port. Raises OSError where it is taken."""
-        app = web.Application(client_max_size=LARGEST_BODY)
+
+        @web.middleware
+        async def by_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+            """Before everything else: a load balancer may have any path."""
+            if self._hosts is not None and self._hosts.concerns(request):
+                return await self._hosts.answer(request)
+            return await handler(request)
+
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[by_host])
         app.router.add_get("/_rehearsal/status", self._get_status)
         app.router.add_get("/_rehearsal/waits", self._get_waits)
         app.router.add_post("/_rehearsal/down", self._post_down)
@@ -58,28 +65,28 @@ class Server:
     async def close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._hosts is not None:
+            await self._hosts.close()
 
     # ---- AWS
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = wire.WireRequest(request.method, request.raw_path, headers, await request.read())
-        codec = self._codec(asked)
+        if "smithy-protocol" in headers and self._service(
+            "targetPrefix", asked.path.removeprefix("/service/").partition("/")[0]
+        ):
+            return _http(wire.refuse_smithy(headers["smithy-protocol"]))
+        codec, caller = self._codec(asked), caller_of(asked)
         if codec is None:
+            headers.setdefault(ACCOUNT_HEADER, caller.account)
             answer = await self._delegate.forward(asked)
         else:
-            answer = await self._answer(codec, caller_of(asked), asked)
-        kind = {"Content-Type": answer.content_type} if answer.content_type else {}
-        return web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **kind})
+            answer = await self._answer(codec, caller, asked)
+        return _http(answer)
 
     async def _answer(self, codec: wire.Codec, caller: Caller, asked: wire.WireRequest) -> wire.WireAnswer:
         try:
-            if "smithy-protocol" in asked.headers:
-                raise AwsError(
-                    "UnsupportedProtocol",
-                    f"{asked.headers['smithy-protocol']} is not supported: use JSON or query",
-                    415,
-                )
             codec, parameters = wire.decode(codec, asked)
             return wire.encode(codec, await self._call(codec, caller, parameters))
         except AwsError as error:
@@ -103,15 +110,19 @@ class Server:
         kind = asked.headers.get("content-type", "")
         if target := asked.headers.get("x-amz-target"):
             version = "1.0" if "json-1.0" in kind else "1.1"
-            return _codec(self._by_target.get(target.partition(".")[0]), "json", version)
-        if "smithy-protocol" in asked.headers:
-            return _codec(self._by_target.get(asked.path.removeprefix("/service/").partition("/")[0]), "json")
+            return _codec(self._service("targetPrefix", target.partition(".")[0]), "json", version)
         if kind.startswith("application/x-www-form-urlencoded") and (found := VERSION.search(asked.body)):
-            return _codec(self._by_version.get(found[1].decode()), "query")
+            return _codec(self._service("apiVersion", found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
-            return _codec(self._by_version.get(version_asked[-1]), "query")
+            return _codec(self._service("apiVersion", version_asked[-1]), "query")
         for_lambda = scope_of(asked)[2] == "lambda" or LAMBDA_PATH.match(asked.path)
         return _codec("lambda", "rest-json") if for_lambda and "lambda" in self._cloud.services else None
+
+    def _service(self, key: str, value: str) -> str | None:
+        """The first of our services whose model says so; models are loaded in turn, because each takes its time."""
+        if (key, value) not in self._found:
+            self._found[key, value] = next((name for name in self._cloud.services if _says(name, key, value)), None)
+        return self._found[key, value]
 
     # ---- the emulator's own
 
@@ -130,6 +141,17 @@ class Server:
         return web.json_response({})
 
 
+def _says(service: str, key: str, value: str) -> bool:
+    """A version is looked for among the query services alone: they are the ones with an XML namespace."""
+    metadata = wire.service_model(service).metadata
+    return metadata.get(key) == value and (key != "apiVersion" or "xmlNamespace" in metadata)
+
+
+def _http(answer: wire.WireAnswer) -> web.Response:
+    kind = {"Content-Type": answer.content_type} if answer.content_type else {}
+    return web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **kind})
+
+
 def _codec(service: str | None, protocol: wire.Protocol, json_version: str = "1.1") -> wire.Codec | None:
     return wire.Codec(service, protocol, json_version) if service else None
 
@@ -143,6 +165,8 @@ def scope_of(asked: wire.WireRequest) -> tuple[str, str, str]:
 
 
 def caller_of(asked: wire.WireRequest) -> Caller:
-    """Unsigned requests are in the default region."""
+    """Unsigned requests are in the default region. An access key of twelve digits is the account, as moto and LocalStack have it."""
     key, region, _ = scope_of(asked)
-    return Caller(region, access_key=key) if key else Caller(DEFAULT_REGION)
+    if not key:
+        return Caller(DEFAULT_REGION)
+    return Caller(region, key if ACCOUNT_KEY.fullmatch(key) else ACCOUNT, key)

@@ -11,11 +11,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from harness.emulator import container_health
 from harness.emulator.cloud import AwsError, Cloud
-from harness.emulator.runtime.base import CannotPull, CannotStart, ContainerSpec, Exit
+from harness.emulator.runtime.base import CannotPull, CannotStart, Container, ContainerSpec, Exit
 from harness.emulator.services.ecs_network import Interfaces
 from harness.emulator.services.ecs_secrets import read_secrets
 from harness.emulator.services.ecs_state import ContainerDefinition, StopOrder, Task, TaskContainer
+from harness.emulator.task_logs import ship
 
 log = logging.getLogger("rehearse.emulator")
 ESSENTIAL_EXITED = StopOrder("EssentialContainerExited", "Essential container in task exited")
@@ -31,6 +33,7 @@ class TaskLife:
     def __init__(self, cloud: Cloud, interfaces: Interfaces, starts: asyncio.Semaphore, task: Task) -> None:
         self._cloud, self._interfaces, self._starts, self._task = cloud, interfaces, starts, task
         self._ended = {container.definition.name: asyncio.Event() for container in task.containers}
+        self._healthy = {container.definition.name: asyncio.Event() for container in task.containers}
 
     async def run(self) -> None:
         """From the first status to the last; returns when the task is STOPPED."""
@@ -53,8 +56,10 @@ class TaskLife:
     # ---- up
 
     async def _provision(self) -> None:
-        """PROVISIONING: attach the network interface (awsvpc)."""
+        """PROVISIONING: wait for capacity (a capacity provider's), and attach the network interface (awsvpc)."""
         task = self._task
+        if task.awaits_capacity:
+            await self._unless_stopped(task.placed.wait())
         if task.definition.network_mode == "awsvpc":
             configuration = task.settings["networkConfiguration"]["awsvpcConfiguration"]
             task.interface = await self._interfaces.attach(task.caller, configuration["subnets"])
@@ -65,37 +70,65 @@ class TaskLife:
         task = self._task
         task.pull_started_at = self._cloud.clock.now()
         for container in task.containers:
-            await self._unless_stopped(self._cloud.runtime.pull(container.definition.image))
+            await self._unless_stopped(self._cloud.runtime.pull(container.definition.image, task.launch_type))
         task.pull_stopped_at = self._cloud.clock.now()
 
     async def _start(self, watchers: asyncio.TaskGroup) -> None:
         """Start the containers in the order of their dependencies; RUNNING when all have started."""
         for container in in_order(self._task.containers):
             await self._dependencies(container.definition)
-            secrets = await read_secrets(self._cloud, self._task.caller, container.definition)
-            async with self._starts:
-                container.container = await self._cloud.runtime.start(self._spec(container.definition, secrets))
+            container.container = await self._run(container.definition)
             container.status = "RUNNING"
             self._publish(container)
+            if container.definition.logs:
+                self._cloud.spawn(ship(self._cloud, self._task, container), f"logs of {container.runtime_id}")
             watchers.create_task(self._watch(container), name=f"container {container.runtime_id}")
         self._check_stop()
         self._task.started_at = self._cloud.clock.now()
         self._become("RUNNING")
 
+    async def _run(self, definition: ContainerDefinition) -> Container:
+        secrets = await read_secrets(self._cloud, self._task.caller, definition)
+        async with self._starts:
+            return await self._cloud.runtime.start(self._spec(definition, secrets))
+
     async def _dependencies(self, definition: ContainerDefinition) -> None:
-        """Wait for what `dependsOn` names: START is given by the order, COMPLETE and SUCCESS by the end of the other."""
+        """Wait for what `dependsOn` names, each for at most its startTimeout; START is given by the order of starting."""
         self._check_stop()
         for name, condition in definition.depends_on:
-            if condition in ("COMPLETE", "SUCCESS"):
-                await self._unless_stopped(self._ended[name].wait())
-                if condition == "SUCCESS" and self._container(name).exit_code != 0:
-                    raise CannotStart(f"TaskDependencyError: container {name} did not end with exit code 0")
+            other = self._container(name)
+            if condition == "START":
+                continue
+            events = [self._ended[name]] + ([self._healthy[name]] if condition == "HEALTHY" else [])
+            limit = self._cloud.clock.sleep(other.definition.start_timeout)
+            await self._unless_stopped(self._first_of(limit, *(event.wait() for event in events)))
+            if problem := self._unmet(other, condition):
+                raise CannotStart(f"TaskDependencyError: container {name} {problem}")
+
+    def _unmet(self, other: TaskContainer, condition: str) -> str:
+        """Why the condition does not hold now; empty where it does."""
+        name = other.definition.name
+        if condition == "HEALTHY":
+            return "" if self._healthy[name].is_set() else "did not become healthy"
+        if not self._ended[name].is_set():
+            return f"did not end within {other.definition.start_timeout:g} s"
+        return "did not end with exit code 0" if condition == "SUCCESS" and other.exit_code != 0 else ""
 
     def _publish(self, container: TaskContainer) -> None:
-        """Let the load balancer find the container behind the task's address."""
-        if self._task.interface is not None and container.container is not None:
-            for port, address in container.container.addresses.items():
-                self._cloud.addresses.known[self._task.interface.ip, port] = address
+        """Let the load balancer find the container behind the task's address, or behind its instance's port."""
+        assert container.container is not None
+        for port, address in container.container.addresses.items():
+            for known in self._known_as(container.definition.name, port):
+                self._cloud.addresses.known[known] = address
+
+    def _known_as(self, container: str, port: int) -> list[tuple[str, int]]:
+        task = self._task
+        if task.interface is not None:
+            return [(task.interface.ip, port)]
+        if task.container_instance is None:
+            return []
+        wanted, ec2_id = (container, port), task.container_instance.ec2_id
+        return [(ec2_id, one.host_port) for one in task.host_ports if (one.container, one.container_port) == wanted]
 
     # ---- life
 
@@ -109,12 +142,33 @@ class TaskLife:
     async def _watch(self, container: TaskContainer) -> None:
         """Record the end of one container; that of an essential one ends the task."""
         assert container.container is not None
-        end: Exit = await container.container.wait()
+        checks = asyncio.ensure_future(self._check_health(container))
+        try:
+            end: Exit = await container.container.wait()
+        finally:
+            checks.cancel()
+            (failed,) = await asyncio.gather(checks, return_exceptions=True)
+        if isinstance(failed, Exception):
+            log.error("the health checks of %s broke off", container.runtime_id, exc_info=failed)
         container.status, container.exit_code, container.reason = "STOPPED", end.code, end.reason
         self._ended[container.definition.name].set()
         if container.definition.essential:
             self._task.stop(ESSENTIAL_EXITED)
         self._changed()
+
+    async def _check_health(self, container: TaskContainer) -> None:
+        check, running = container.definition.health_check, container.container
+        if check is None or running is None:
+            return
+
+        def became(health: str) -> None:
+            if health != container.health:
+                container.health = health
+                self._changed()
+            if health == "HEALTHY":
+                self._healthy[container.definition.name].set()
+
+        await container_health.watch(self._cloud.clock, check, running, became)
 
     def _essential(self) -> list[str]:
         return [one.definition.name for one in self._task.containers if one.definition.essential]
@@ -130,21 +184,31 @@ class TaskLife:
         self._task.stop(StopOrder("TaskFailedToStart", text))
 
     async def _stop_containers(self) -> None:
-        """STOPPING: all at once, each with its own stopTimeout; the watchers record the exit codes."""
+        """STOPPING: each with its own stopTimeout, after those that depend on it; the watchers record the exit codes."""
         self._task.stopping_at = self._cloud.clock.now()
         self._become("STOPPING")
-        started = [one.container for one in self._task.containers if one.container is not None]
-        await asyncio.gather(*(container.stop() for container in started))
+        started = {one.definition.name: one for one in self._task.containers if one.container is not None}
+
+        async def stop(container: TaskContainer) -> None:
+            for name, other in started.items():
+                if container.definition.name in dict(other.definition.depends_on):
+                    await self._ended[name].wait()
+            assert container.container is not None
+            await container.container.stop()
+
+        await asyncio.gather(*map(stop, started.values()))
 
     def _deprovision(self) -> None:
         """DEPROVISIONING takes no time here: the interface is only an address. Then STOPPED."""
         task = self._task
         task.execution_stopped_at = self._cloud.clock.now()
         self._become("DEPROVISIONING")
-        if task.interface is not None:
-            for container in task.containers:
-                for port in container.definition.ports:
-                    self._cloud.addresses.known.pop((task.interface.ip, port), None)
+        for container in task.containers:
+            for port in container.definition.ports:
+                for known in self._known_as(container.definition.name, port):
+                    self._cloud.addresses.known.pop(known, None)
+        if task.container_instance is not None:
+            task.container_instance.release(task.id)
         if not task.registrations:
             self._interfaces.release(task.interface)
         for container in task.containers:
@@ -197,6 +261,7 @@ class TaskLife:
             command=tuple(override.get("command", definition.command)),
             ports=definition.ports,
             stop_timeout=definition.stop_timeout,
+            launch_type=task.launch_type,
             memory_mib=override.get("memory", definition.memory_mib),
             labels={
                 **definition.labels,

@@ -18,23 +18,24 @@ from harness.emulator.alb.plane import Plane
 from harness.emulator.cloud import Cloud
 from harness.emulator.delegate import Delegate, delegate_of
 from harness.emulator.runtime.base import Runtime
-from harness.emulator.runtime.docker import DockerRuntime
 from harness.emulator.runtime.process import ProcessRuntime
 from harness.emulator.server import Server
 from harness.emulator.services.cloudwatch import CloudWatch
 from harness.emulator.services.codedeploy import CodeDeploy
+from harness.emulator.services.ecr import Ecr
 from harness.emulator.services.ecs import Ecs
 from harness.emulator.services.elbv2 import Elbv2
 from harness.emulator.services.lambda_ import Lambda
 from harness.errors import TargetUnavailable, UsageError
 
 log = logging.getLogger("rehearse.emulator")
-SERVICES: dict[str, Any] = {
+SERVICES: dict[str, Any] = {  # the one table of what is emulated; emulated.py documents it
     "ecs": Ecs,
     "elbv2": Elbv2,
     "codedeploy": CodeDeploy,
     "cloudwatch": CloudWatch,
     "lambda": Lambda,
+    "ecr": Ecr,
 }
 TASK_KEYS = ("taskArn", "lastStatus", "group", "taskDefinitionArn", "startedBy")
 
@@ -65,7 +66,7 @@ class Emulator:
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         runtime, self.why = choose_runtime(self._options)
         delegate = delegate_of(self._options.delegate)
-        plane = Plane()
+        plane = Plane(self._options.home / "logs" / "alb")
         try:
             await runtime.prepare()
             await plane.start()
@@ -90,9 +91,14 @@ class Emulator:
             home=self._options.home,
             compression=self._options.compress,
             fallback=delegate.call,
+            fallback_in_use=delegate.in_use,
+            key_of=delegate.key_of,
         )
         for name, service in SERVICES.items():
             self.cloud.services[name] = service(self.cloud)
+        ecr = self.cloud.services["ecr"]
+        assert isinstance(ecr, Ecr)
+        runtime.registry = ecr
         return self.cloud
 
     async def _serve(self, server: Server) -> None:
@@ -133,6 +139,8 @@ def choose_runtime(options: Options) -> tuple[Runtime, str]:
     home = options.home
     if options.runtime == "process":
         return ProcessRuntime(home), "asked for"
+    from harness.emulator.runtime.docker import DockerRuntime  # its SDK is a tenth of the start
+
     ready, why = images.docker_ready()
     if options.runtime == "docker":
         if not ready:

@@ -12,24 +12,24 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any, Literal, cast
 from urllib.parse import parse_qs, parse_qsl, unquote
-from xml.sax.saxutils import escape
 
-import botocore.session
+from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.utils import parse_timestamp
 from botocore.validate import ParamValidator
 
 from harness.emulator.cloud import AwsError
+from harness.emulator.wire_writers import escaped, text_of, to_json, to_xml
 
 Protocol = Literal["json", "query", "rest-json"]
 Parameters = dict[str, Any]
 Read = tuple[str, Callable[[OperationModel], Parameters]]  # the operation's name, and how to read its parameters
 INVALID_PARAMETER = ("InvalidParameterException", "InvalidParameterValueException")
 SERVER_FAULTS = {"ServerException"}  # ECS's; its model says `fault`, which botocore does not load
+_LOADER = Loader()  # a botocore session would import clients, waiters and documentation: a fifth of the start
 _VALIDATOR = ParamValidator()
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 # What reading a body that is no JSON, no form, or of the wrong shape can raise; dateutil raises RuntimeError for the year 10**300.
@@ -39,8 +39,7 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, R
 @cache
 def service_model(service: str) -> ServiceModel:
     """botocore's model of a service; raises botocore's UnknownServiceError."""
-    model: ServiceModel = botocore.session.get_session().get_service_model(service)
-    return model
+    return ServiceModel(_LOADER.load_service_model(service, "service-2"), service)
 
 
 @dataclass(frozen=True)
@@ -152,65 +151,6 @@ def _scalar(shape: Shape, value: Any) -> Any:
         case "boolean" if isinstance(value, str):
             return value.lower() == "true"
     return value
-
-
-# ---- answer to text
-
-
-def to_json(shape: Shape, value: Any) -> Any:
-    match shape:
-        case StructureShape():
-            return {
-                member.serialization.get("name", key): to_json(member, value[key])
-                for key, member in shape.members.items()
-                if value.get(key) is not None
-            }
-        case ListShape():
-            return [to_json(shape.member, item) for item in value]
-        case MapShape():
-            return {key: to_json(shape.value, item) for key, item in value.items()}
-    if isinstance(value, datetime):
-        return round(value.timestamp(), 3)
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-
-
-def to_xml(shape: Shape, value: Any, tag: str) -> str:
-    match shape:
-        case StructureShape():
-            members = (
-                to_xml(member, value[key], member.serialization.get("name", key))
-                for key, member in shape.members.items()
-                if value.get(key) is not None
-            )
-            return f"<{tag}>{''.join(members)}</{tag}>"
-        case ListShape():
-            if shape.serialization.get("flattened"):
-                return "".join(to_xml(shape.member, item, tag) for item in value)
-            name = shape.member.serialization.get("name", "member")
-            return f"<{tag}>{''.join(to_xml(shape.member, item, name) for item in value)}</{tag}>"
-        case MapShape():
-            key_name, value_name = (
-                shape.key.serialization.get("name", "key"),
-                shape.value.serialization.get("name", "value"),
-            )
-            entries = (
-                f"<entry>{to_xml(shape.key, key, key_name)}{to_xml(shape.value, item, value_name)}</entry>"
-                for key, item in value.items()
-            )
-            return f"<{tag}>{''.join(entries)}</{tag}>"
-    return f"<{tag}>{_escaped(_text(value))}</{tag}>"
-
-
-def _escaped(text: str) -> str:
-    return escape(text, {"\r": "&#13;"})  # a parser would read a bare carriage return as a line feed
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 # ---- which service, which operation
@@ -397,7 +337,7 @@ def _encode_rest(operation: OperationModel, result: Mapping[str, Any], headers: 
             continue
         match member.serialization.get("location"):
             case "header":
-                headers[member.serialization.get("name", key)] = _text(value)
+                headers[member.serialization.get("name", key)] = text_of(value)
             case "statusCode":
                 status = int(value)
             case _:
@@ -422,7 +362,7 @@ def encode_error(codec: Codec, error: AwsError) -> WireAnswer:
     if codec.protocol == "query":
         body = (
             f'<ErrorResponse xmlns="{codec.model.metadata["xmlNamespace"]}"><Error><Type>{fault}</Type>'
-            f"<Code>{_escaped(query_code)}</Code><Message>{_escaped(error.message)}</Message></Error>"
+            f"<Code>{escaped(query_code)}</Code><Message>{escaped(error.message)}</Message></Error>"
             f"<RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return WireAnswer(status, "text/xml", body.encode(), headers)
@@ -432,6 +372,25 @@ def encode_error(codec: Codec, error: AwsError) -> WireAnswer:
     document = json.dumps({"__type": name, "message": error.message, "Message": error.message})
     kind = "application/json" if codec.protocol == "rest-json" else f"application/x-amz-json-{codec.json_version}"
     return WireAnswer(status, kind, document.encode(), headers)
+
+
+def refuse_smithy(protocol: str) -> WireAnswer:
+    """The answer to a Smithy RPC v2 request, in CBOR where its SDK reads nothing else (section 0 of the reference)."""
+    code, said = (
+        "UnsupportedProtocol",
+        f"rehearse does not speak {protocol}: configure the SDK to use AWS JSON 1.1 or query",
+    )
+    headers = {"x-amzn-RequestId": str(uuid.uuid4()), "x-amzn-ErrorType": code, "smithy-protocol": protocol}
+    if not protocol.endswith("cbor"):
+        return WireAnswer(415, "application/json", json.dumps({"__type": code, "message": said}).encode(), headers)
+    texts = [_cbor_text(text) for text in ("__type", code, "message", said)]
+    return WireAnswer(415, "application/cbor", b"\xa2" + b"".join(texts), headers)  # a map of two
+
+
+def _cbor_text(text: str) -> bytes:
+    """RFC 8949, major type 3 with a length of two bytes."""
+    data = text.encode()
+    return b"\x79" + len(data).to_bytes(2, "big") + data
 
 
 def _spellings(codec: Codec, code: str) -> tuple[str, str, int]:

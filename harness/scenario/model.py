@@ -134,7 +134,7 @@ class Hook(Part):
     """What a lifecycle hook function checks: `repeat` times the same request; every answer must have `status` and, as a part of
     its JSON body, `json`. `via` says through which listener.
 
-    `never_calls_back`: it ends without telling CodeDeploy. `without_permission`: its role may not tell CodeDeploy.
+    `never_calls_back`: it ends without telling CodeDeploy. `without_permission`: CodeDeploy may not invoke it.
     """
 
     get: Path | None = None

@@ -126,8 +126,6 @@ def unsupported(scenario: Scenario) -> str | None:
     """Why the scenario cannot run here."""
     if scenario.deploy.controller == "ecs":
         return "ECS-native blue/green (controller: ecs) is not built yet"
-    if any(hook.without_permission for hook in scenario.deploy.hooks.values()):
-        return "IAM policies are not evaluated here: a hook without permission (without_permission) would call back all the same"
     for version in (scenario.release.from_, scenario.release.to):
         fault = version.fault
         if fault is not None and fault.kind == "too_much_memory" and scenario.service.capacity is None:
@@ -156,14 +154,11 @@ def _build(home: Path, runtime: str, scenario: Scenario, version: Version, image
         if app is None or app.folder is None or app.image != scenario.service.image:
             return _expect(home, runtime, scenario, version, image)
         recipe = {"path": Path(app.folder), "name": name, "command": app.command, "port": app.port}
-    architecture = images.architecture_of_this_machine()
-    images.build(
-        home,
-        runtime,
-        revision=revision,
-        architecture=OTHER_ARCHITECTURE[architecture] if kind == "wrong_architecture" else None,
-        **recipe,
-    )
+    other = OTHER_ARCHITECTURE[images.architecture_of_this_machine()] if kind == "wrong_architecture" else None
+    if other is not None and not recipe:
+        images.build_foreign(home, runtime, revision=revision, architecture=other)
+    else:
+        images.build(home, runtime, revision=revision, architecture=other, **recipe)
     return None
 
 

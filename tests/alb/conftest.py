@@ -4,10 +4,17 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from harness import clock
+from harness.emulator.alb.client import Client
+from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.head import parse
+from harness.emulator.alb.listener import Listener
 from harness.emulator.alb.plane import AccessRow, HealthChange, Plane, Target
+from harness.emulator.alb.rules import FixedResponse, Forward, Redirect, Rule
+from harness.emulator.alb.targets import Group, Member
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 FAST = {
@@ -132,6 +139,30 @@ class Balancer:
         return int(head.split()[1]), body.decode()
 
 
+ACTIONS = {
+    "Forward": Forward((), ()),
+    "FixedResponse": FixedResponse(200, "", ""),
+    "Redirect": Redirect("HTTP_301", "", "", "", "", ""),
+}
+
+
+def ended(row: AccessRow) -> Exchange:
+    """A request that has ended as `row` says."""
+    client = Client(Listener("listener", row.load_balancer, row.listener_port, lambda exchange: None))
+    client.ip, client.peer = "127.0.0.1", row.client
+    head = parse(f"GET {row.url} HTTP/1.1\r\nHost: {row.host}\r\n\r\n".encode())
+    exchange = Exchange(head, client)
+    exchange.arrived, exchange.sent_at = row.time, row.time + max(0.0, row.request_time) + 1e-9
+    exchange.first_byte = exchange.sent_at + row.target_time if row.target_time >= 0 else 0.0
+    exchange.ended = exchange.first_byte + row.response_time
+    exchange.status, exchange.elb_status, exchange.error_reason = row.target_status, row.elb_status, row.error_reason
+    if row.target_group:
+        exchange.member = Member(Group(row.target_group, lambda change: None), Target("10.0.0.1", 80, None))
+    if row.actions in ACTIONS:
+        exchange.rule = Rule(row.rule_priority, (), ACTIONS[row.actions], frozenset())
+    return exchange
+
+
 def forward(weights: dict[str, int]) -> dict[str, Any]:
     groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
     return {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
@@ -142,8 +173,8 @@ def rule(priority: int, condition: dict[str, Any], action: dict[str, Any]) -> di
 
 
 @asynccontextmanager
-async def balancer() -> AsyncIterator[Balancer]:
-    plane = Plane()
+async def balancer(logs: Path | None = None) -> AsyncIterator[Balancer]:
+    plane = Plane(logs)
     await plane.start()
     one = Balancer(plane)
     try:

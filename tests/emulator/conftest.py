@@ -33,7 +33,7 @@ class Running:
             service,
             endpoint_url=self.url,
             region_name=options.pop("region_name", "us-east-1"),
-            aws_access_key_id="test",
+            aws_access_key_id=options.pop("aws_access_key_id", "test"),
             aws_secret_access_key="test",
             config=config,
             **options,

@@ -22,9 +22,19 @@ RUN = {"launchType": "FARGATE", "networkConfiguration": NETWORK}
 
 
 class Elsewhere:
-    """What other services answer: subnets, one parameter, one secret."""
+    """What other services answer: subnets, one parameter, one secret, alarms, logs. `asked` is what they were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.alarms: dict[str, str] = {}  # name -> state
 
     async def __call__(self, caller: Caller, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append((f"{service}:{operation}", request))
+        if operation == "DescribeAlarms":
+            alarms = [{"AlarmName": name, "StateValue": self.alarms[name]} for name in request["AlarmNames"]]
+            return {"MetricAlarms": [{**alarm, "Period": 1, "EvaluationPeriods": 1} for alarm in alarms]}
+        if service == "logs" and request["logGroupName"] != "/forbidden":
+            return {}
         if operation == "DescribeSubnets":
             return {
                 "Subnets": [
@@ -32,6 +42,10 @@ class Elsewhere:
                     for name, block in zip(request["SubnetIds"], ("10.0.0.0/24", "10.0.1.0/24"), strict=False)
                 ]
             }
+        if operation == "DescribeSecurityGroups":
+            return {"SecurityGroups": [{"GroupId": "sg-1", "GroupName": "default", "VpcId": "vpc-1"}]}
+        if operation == "DescribeInstances":
+            return {"Reservations": []}
         if operation == "GetParameters":
             return {"Parameters": [{"Value": "hunter2"}] if request["Names"] == ["/app/password"] else []}
         if operation == "GetSecretValue":
@@ -44,6 +58,10 @@ class Emulated:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        return cast(Elsewhere, self.cloud.fallback)
 
     async def call(self, operation: str, **request: Any) -> dict[str, Any]:
         return await self.cloud.call(CALLER, "ecs", operation, **request)
@@ -61,6 +79,7 @@ class Emulated:
             family=app.pop("family", "app"),
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
+            executionRoleArn=f"arn:aws:iam::{CALLER.account}:role/execution",
             cpu="256",
             memory="512",
             containerDefinitions=[
@@ -134,7 +153,8 @@ def put_image(home: Path, image: str, argv: list[str]) -> None:
 async def emulated(home: Path, *, balanced: bool) -> AsyncIterator[Emulated]:
     runtime, plane = ProcessRuntime(home), Plane()
     await runtime.prepare()
-    cloud = Cloud(clock=Wall(), settings=Settings(), runtime=runtime, plane=plane, home=home, fallback=Elsewhere())
+    settings = Settings(unchecked_healthy_seconds=0.2, alarm_poll_seconds=0.2, failed_deployment_seconds=1.0)
+    cloud = Cloud(clock=Wall(), settings=settings, runtime=runtime, plane=plane, home=home, fallback=Elsewhere())
     cloud.services["ecs"] = Ecs(cloud)
     if balanced:
         await plane.start()

@@ -20,9 +20,13 @@ CANARY = "CodeDeployDefault.ECSCanary10Percent5Minutes"
 class Release:
     """`name` begins every resource's name. Version v1 serves when `up` returns."""
 
+    target_type = "ip"
+
     def __init__(self, aws: Any, *, config: str = ALL_AT_ONCE, test_listener: bool = True, **group: Any) -> None:
         self.aws, self.name = aws, f"r{secrets.token_hex(3)}"
         self.ecs, self.elb, self.codedeploy = aws.client("ecs"), aws.client("elbv2"), aws.client("codedeploy")
+        self.role = "arn:aws:iam::123456789012:role/codedeploy"  # in IAM only where a test makes one
+        self.application, self.group = self.name, "group"
         self._config, self._group = config, group
         self._with_test_listener = test_listener
 
@@ -51,7 +55,12 @@ class Release:
         self.groups = {}
         for side in ("blue", "green"):
             made = self.elb.create_target_group(
-                Name=f"{self.name}-{side}", Protocol="HTTP", Port=8080, VpcId=self.vpc, TargetType="ip", **HEALTH
+                Name=f"{self.name}-{side}",
+                Protocol="HTTP",
+                Port=8080,
+                VpcId=self.vpc,
+                TargetType=self.target_type,
+                **HEALTH,
             )
             self.groups[side] = made["TargetGroups"][0]["TargetGroupArn"]
             self.elb.modify_target_group_attributes(
@@ -93,10 +102,9 @@ class Release:
             serviceName="web",
             taskDefinition=self.register("v1"),
             desiredCount=1,
-            launchType="FARGATE",
             deploymentController={"type": "CODE_DEPLOY"},
             loadBalancers=[{"targetGroupArn": self.groups["blue"], "containerName": "app", "containerPort": 8080}],
-            networkConfiguration={"awsvpcConfiguration": {"subnets": self.subnets}},
+            **self._placing(),
         )
         waiter = self.elb.get_waiter("target_in_service")
         self.until(
@@ -104,8 +112,12 @@ class Release:
         )
         waiter.wait(TargetGroupArn=self.groups["blue"], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
 
+    def _placing(self) -> dict[str, Any]:
+        network = {"awsvpcConfiguration": {"subnets": self.subnets}}
+        return {"launchType": "FARGATE", "networkConfiguration": network}
+
     def _deployment_group(self) -> None:
-        self.codedeploy.create_application(applicationName=self.name, computePlatform="ECS")
+        self.codedeploy.create_application(applicationName=self.application, computePlatform="ECS")
         routes: dict[str, Any] = {"prodTrafficRoute": {"listenerArns": [self.production]}}
         if self.test:
             routes["testTrafficRoute"] = {"listenerArns": [self.test]}
@@ -123,9 +135,9 @@ class Release:
             **self._group,
         }
         self.codedeploy.create_deployment_group(
-            applicationName=self.name,
-            deploymentGroupName="group",
-            serviceRoleArn="arn:aws:iam::123456789012:role/codedeploy",
+            applicationName=self.application,
+            deploymentGroupName=self.group,
+            serviceRoleArn=self.role,
             deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
             loadBalancerInfo={"targetGroupPairInfoList": [{"targetGroups": names, **routes}]},
             ecsServices=[{"clusterName": self.name, "serviceName": "web"}],
@@ -152,7 +164,7 @@ class Release:
         }
         revision = {"revisionType": "AppSpecContent", "appSpecContent": {"content": json.dumps(spec)}}
         made = self.codedeploy.create_deployment(
-            applicationName=self.name, deploymentGroupName="group", revision=revision, **request
+            applicationName=self.application, deploymentGroupName=self.group, revision=revision, **request
         )
         return str(made["deploymentId"])
 
@@ -195,7 +207,6 @@ class Release:
             clock.pause(0.1)
         return value
 
-    def ended(self, deployment: str) -> dict[str, Any]:
-        return dict(
-            self.until(lambda: (info := self.info(deployment))["status"] in ("Succeeded", "Failed", "Stopped") and info)
-        )
+    def ended(self, deployment: str, within: float = 60.0) -> dict[str, Any]:
+        ends = ("Succeeded", "Failed", "Stopped")
+        return dict(self.until(lambda: (info := self.info(deployment))["status"] in ends and info, within))

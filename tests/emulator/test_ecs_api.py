@@ -327,6 +327,6 @@ def test_account_setting_is_recorded(ecs: Any):
 
 
 def test_operation_that_is_not_emulated_names_itself(ecs: Any):
-    code, message = refused(ecs.list_container_instances)
+    code, message = refused(ecs.execute_command, task="t", command="sh", interactive=True)
     assert code == "NotImplemented"
-    assert "ecs:ListContainerInstances" in message
+    assert "ecs:ExecuteCommand" in message

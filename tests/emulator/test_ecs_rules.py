@@ -178,7 +178,7 @@ BAD_CONTAINERS = [
     ([{"name": "a", "image": "x", "portMappings": [{"containerPort": 80, "hostPort": 81}]}], "host ports and container ports"),
     ([{"name": "a", "image": "x", "portMappings": [{"containerPort": 70000}]}], "between 1 and 65535"),
     ([{"name": "a", "image": "x", "dependsOn": [{"containerName": "b", "condition": "START"}]}], "depends on container 'b'"),
-    ([{"name": "a", "image": "x", "dependsOn": [{"containerName": "a", "condition": "HEALTHY"}]}], "HEALTHY is not emulated"),
+    ([{"name": "a", "image": "x", "dependsOn": [{"containerName": "a", "condition": "HEALTHY"}]}], "must have a health check"),
     ([{"name": "a", "image": "x", "dependsOn": [{"containerName": "a", "condition": "START"}]}], "circular dependency"),
 ]  # fmt: skip
 
@@ -214,7 +214,12 @@ def test_bridge_task_needs_memory_and_is_for_ec2_only():
 def test_containers_start_after_those_they_depend_on():
     one = definition(
         {"name": "app", "image": "x", "dependsOn": [{"containerName": "init", "condition": "SUCCESS"}]},
-        {"name": "init", "image": "x", "dependsOn": [{"containerName": "proxy", "condition": "START"}]},
+        {
+            "name": "init",
+            "image": "x",
+            "essential": False,
+            "dependsOn": [{"containerName": "proxy", "condition": "START"}],
+        },
         {"name": "proxy", "image": "x"},
     )
     containers = tuple(TaskContainer(container, "arn", "id") for container in one.containers)

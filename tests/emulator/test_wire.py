@@ -14,7 +14,7 @@ from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.emulator import wire
+from harness.emulator import emulated, wire
 from harness.emulator.cloud import AwsError
 from harness.emulator.wire import Codec, WireRequest
 
@@ -150,6 +150,11 @@ def test_any_request_arrives_as_botocore_sent_it(service: str, protocol: str, da
 @given(data=st.data())
 def test_any_answer_is_read_by_botocore_as_it_was_given(service: str, protocol: str, data: st.DataObject):
     check_answer(service, protocol, data.draw(st.sampled_from(operations(service))), data)
+
+
+def test_every_service_of_ours_is_spoken_here():
+    """Lambda's REST requests have tests of their own."""
+    assert {service for service, _ in SPOKEN} == set(emulated.SERVICES) - {"lambda"}
 
 
 @pytest.mark.slow

@@ -228,3 +228,36 @@ def test_sweep_removes_what_a_killed_owner_left(kind: str, tmp_path: Path):
     process.stdout.close()
     assert len(SWEEP[kind](tmp_path)) >= 2
     assert SWEEP[kind](tmp_path) == []
+
+
+def test_command_run_inside_sees_the_environment_and_the_containers_own_port(kind: str, tmp_path: Path):
+    async def story() -> None:
+        async with running(kind, tmp_path, environment={"COLOUR": "blue"}) as container:
+            await answering(container)
+            ask = "import urllib.request as r; r.urlopen('http://localhost:8080/healthz')"
+            assert await container.execute(("/bin/sh", "-c", f'[ "$COLOUR" = blue ] && python3 -c "{ask}"')) == 0
+            assert await container.execute(("/bin/sh", "-c", "exit 9")) == 9
+            assert await container.execute(("/no/such/program",)) in (126, 127)
+
+    asyncio.run(story())
+
+
+def test_output_is_read_line_by_line_once_each_also_after_the_end(kind: str, tmp_path: Path):
+    async def story() -> None:
+        script = (
+            "import time; print('one'); print('two', flush=True); time.sleep(1); print('three', end='', flush=True)"
+        )
+        async with running(kind, tmp_path, command=("python3", "-u", "-c", script)) as container:
+            seen, cursor = await container.output("")
+            deadline = clock.monotonic() + 20
+            while len(seen) < 2:
+                assert clock.monotonic() < deadline, seen
+                await clock.Wall().sleep(0.05)
+                lines, cursor = await container.output(cursor)
+                seen += lines
+            await container.wait()
+            lines, cursor = await container.output(cursor)
+            assert [*seen, *lines] == ["one", "two", "three"]
+            assert (await container.output(cursor))[0] == []
+
+    asyncio.run(story())

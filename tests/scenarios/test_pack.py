@@ -13,14 +13,8 @@ from tests.scenarios.test_core import ROOT, Run, left_running, rehearse
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("scenarios")]
 FILES = sorted(path for path in (ROOT / "scenarios").glob("*.yaml") if not path.name.startswith("9"))
 TOLD = {told.id: told for told in map(scenario.load, FILES)}
-# What the local target refuses by name. A scenario leaves this list by itself when the emulator has learned it: then it is met.
-MAY_BE_UNSUPPORTED = {
-    "hook-without-permission",
-    "sticky-users",
-    "no-room-for-two-fleets",
-    "fixed-host-port",
-    "too-much-memory",
-}
+# What the local target refuses by name; nothing at present.
+MAY_BE_UNSUPPORTED: set[str] = set()
 RATIO_AT_MOST = 6.0  # on a machine that others use; the goal on two cores of one's own is 2
 
 

@@ -109,7 +109,6 @@ def test_several_mistakes_are_one_line_each(place: Path):
         (("up", "--port", "70000"), "argument --port: 70000 is not a port"),
         (("lint",), "the following arguments are required: SCENARIO"),
         (("build", "--revision", "../../v1"), "--revision ../../v1: it must be fit for an image tag"),
-        (("build", "--push", "a/b"), "build --push is not built yet"),
         (("build", "nowhere"), "there is no such folder to build"),
         (("report", "nowhere"), "nowhere: there is no journal.jsonl in it"),
         (("doctor", "--target", "aws"), "doctor --target aws is not built yet"),
@@ -126,6 +125,12 @@ def test_usage_that_is_wrong_is_exit_code_2_and_one_line(place: Path, words: tup
     said = rehearse(place, *words)
     assert (said.code, said.out) == (2, "")
     assert says in said.error
+
+
+def test_push_without_an_emulator_says_how_to_start_one(place: Path):
+    said = rehearse(place, "build", "--push", "a/b")
+    assert (said.code, said.out) == (3, "")
+    assert "start one with: rehearse up --detach" in said.error
 
 
 @pytest.mark.parametrize("factor", ["0.5", "-1", "nan", "inf"])

@@ -30,7 +30,7 @@ ALL_EVENTS = [
     "AllowTraffic",
     "AfterAllowTraffic",
 ]
-DEFAULTS = Settings()
+DEFAULTS = Settings(created_seconds=0)
 CANARY = ECS_CONFIGS["CodeDeployDefault.ECSCanary10Percent5Minutes"]
 
 
@@ -292,7 +292,9 @@ async def test_alarm_that_is_already_red_stops_at_once_unless_the_setting_says_o
         assert one.ended_with == ("Stopped", "ALARM_ACTIVE")
     calm = Account()
     calm.alarms["red"] = "ALARM"
-    async with rehearsal(calm, alarms=("red",), settings=Settings(alarm_at_start_stops=False)) as one:
+    async with rehearsal(
+        calm, alarms=("red",), settings=Settings(alarm_at_start_stops=False, created_seconds=0)
+    ) as one:
         await one.clock.advance(601)
         assert one.deployment.status == "Succeeded"
 

@@ -1,4 +1,7 @@
-"""The data plane's process: `python -m harness.emulator.alb FD`, FD being its end of a socket pair. It ends when the other end closes."""
+"""The data plane's process: `python -m harness.emulator.alb FD [LOGS]`: its end of a socket pair, and where access logs go.
+
+It ends when the other end closes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import gc
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import uvloop
 
@@ -15,10 +19,10 @@ from harness.emulator.alb.control import Control
 LONGEST_ORDER = 16 * 1024 * 1024
 
 
-async def main(descriptor: int) -> None:
+async def main(descriptor: int, logs: Path | None) -> None:
     connection = socket.socket(fileno=descriptor)
     reader, writer = await asyncio.open_connection(sock=connection, limit=LONGEST_ORDER)
-    await Control(writer).serve(reader)
+    await Control(writer, logs).serve(reader)
 
 
 if __name__ == "__main__":
@@ -26,4 +30,7 @@ if __name__ == "__main__":
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole terminal; the emulator decides when this ends
     gc.freeze()
-    uvloop.run(main(int(sys.argv[1])))
+    gc.set_threshold(
+        50_000, 20, 50
+    )  # finished requests wait a few ms for the log: nothing to look for in them every 700
+    uvloop.run(main(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None))

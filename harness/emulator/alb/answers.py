@@ -6,6 +6,7 @@ from email.utils import formatdate
 
 TITLES = {
     400: "400 Bad Request",
+    405: "405 Not Allowed",
     408: "408 Request Timeout",
     414: "414 Request-URI Too Long",
     463: "463 ",

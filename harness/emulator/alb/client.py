@@ -1,218 +1,266 @@
-"""One connection from a client: parse requests, route each anew, pass answers back in order."""
+"""One connection from a client: read one request after the other, route each anew, answer in order (C.5-C.7)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, cast
-
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from harness import clock
 from harness.emulator.alb import answers
 from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.framing import BadFraming
+from harness.emulator.alb.head import Head, end_of_head, too_large
 from harness.emulator.alb.rules import FixedResponse, Forward, Redirect
 from harness.emulator.alb.upstream import Upstream, connect
 
 if TYPE_CHECKING:
     from harness.emulator.alb.listener import Listener
 
-LONGEST_LINE = 16 * 1024  # request line, or one header (C.5)
-LARGEST_HEAD = 64 * 1024
 MOST_PENDING = 256 * 1024  # of a body, until the target's connection stands
-SINGLE = frozenset((b"host", b"content-length"))
+LINGER = 2.0  # seconds in which a client that we refused may still read why
 
 
 class Client(asyncio.Protocol):
-    """`current` is the exchange being answered, `reading` the one whose request is still arriving; others wait in `queue`."""
+    """`current` is the exchange under way; there is one at a time, and what a client sends ahead waits in `buffer`, unread.
+
+    `ready` means that nothing at all is under way or half read: only then may a memoised head be taken as it is.
+    """
+
+    __slots__ = (
+        "active",
+        "born",
+        "buffer",
+        "closing",
+        "current",
+        "ended",
+        "expires",
+        "forwarded",
+        "full",
+        "ip",
+        "listener",
+        "logged",
+        "origin",
+        "paused",
+        "peer",
+        "previous",
+        "ready",
+        "transport",
+        "tunnel",
+    )
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.current: Exchange | None = None
-        self.reading: Exchange | None = None
-        self.queue: deque[Exchange] = deque()
         self.tunnel: Upstream | None = None
-        self.early = b""  # bytes behind an upgrade that is not granted yet
-        self.closing = False
-        self.active = clock.now()
+        self.buffer = b""
+        self.logged = ""  # what every line of the access log says of it: filled in by the log
+        self.ready = True
+        self.closing = self.ended = self.paused = self.full = False
+        self.previous = 0  # hash of the latest head: two alike in a row are worth remembering
+        self.active = self.born = clock.now()
 
     # ---- the connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.parser = HttpRequestParser(self)
-        peer = transport.get_extra_info("peername") or ("127.0.0.1", 0)
-        self.ip, self.peer = peer[0].encode(), f"{peer[0]}:{peer[1]}"
-        self.listener.clients.add(self)
+        listener, peer = self.listener, transport.get_extra_info("peername") or ("127.0.0.1", 0)
+        self.ip, self.peer = str(peer[0]), f"{peer[0]}:{peer[1]}"
+        self.configure()
+        listener.clients.add(self)
+
+    def configure(self) -> None:
+        """Take over the listener's options: what every request of this connection carries to its target (C.7)."""
+        options = self.listener.options
+        self.expires = self.born + options.keep_alive
+        self.origin = (self.peer if options.xff_port else self.ip).encode()
+        xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
+        self.forwarded = xff + self.listener.forwarded
 
     def connection_lost(self, error: Exception | None) -> None:
         self.listener.clients.discard(self)
-        self.closing = True
-        if self.tunnel is not None:
-            self.tunnel.transport.close()
+        self.closing, self.ready = True, False
         current, self.current = self.current, None
-        if current is not None:  # the client went away: logged as 460, nobody sees it (C.6)
-            if current.upstream is not None:
-                current.upstream.abandon()
-            self._end(current, 460, "ClientClosed")
+        if current is None:
+            return
+        if self.tunnel is not None:
+            self.tunnel.close()
+            self._end(current, 101, "-")
+            return
+        if current.upstream is not None:
+            current.upstream.drop()
+        # the client went away: logged as 460, nobody sees it (C.6)
+        self._end(current, 460 if current.complete else 400, "ClientClosed")
 
     def eof_received(self) -> bool:
-        return self.current is not None  # a half-close: finish the answer first
+        """A half-close: what was asked in full is still answered, and a tunnel goes on the other way."""
+        self.ended = True
+        if self.tunnel is not None:
+            if self.tunnel.transport.can_write_eof():  # TLS has no half-close
+                self.tunnel.transport.write_eof()
+            return True
+        if self.closing:
+            return False
+        if self.current is None and self.buffer:
+            self._refuse(400)
+        elif self.current is not None and not self.current.complete:
+            self._break_off(self.current, 400, "ClientClosed")
+        return self.current is not None
 
     def data_received(self, data: bytes) -> None:
-        if self.tunnel is not None:
-            self.tunnel.transport.write(data)
-        elif self.early:
-            self.early += data
-        elif not self.closing:
-            self._parse(data)
-
-    def _parse(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self.early = data[upgrade.args[0] :]
-        except HttpParserError:
-            self._refuse(400)
-        else:
-            arriving = self.reading
-            if arriving is not None and not arriving.headed:
-                arriving.size += len(data)
-                if arriving.size > 2 * LARGEST_HEAD:
-                    self._refuse(400)
-
-    def check_idle(self, since: float) -> None:
-        """Close, or answer 408 or 504, when nothing has happened since `since` (C.5)."""
+        if self.ready:
+            head = self.listener.heads.memo.known.get(data)
+            if head is not None:
+                self.serve(head)
+                return
         current = self.current
-        if self.tunnel is not None or self.active > since:
+        if self.closing:
             return
-        if current is not None and current.upstream is not None and not current.answered:
-            current.upstream.abandon()
-            self.fail(current, 504 if current.complete else 408, "Timeout")
-        elif current is None and self.reading is not None and not self.reading.headed:
-            self._refuse(408)
+        if self.tunnel is not None:
+            self.active = clock.now()
+            self.tunnel.transport.write(data)
         elif current is None:
-            self.transport.close()
-
-    def close_when_idle(self) -> None:
-        self.closing = True
-        if self.current is None:
-            self.transport.close()
-
-    # ---- parser callbacks
-
-    def on_message_begin(self) -> None:
-        self.reading = Exchange(self.ip.decode())
-
-    def on_url(self, part: bytes) -> None:
-        arriving = self._arriving
-        arriving.url += part
-        if len(arriving.url) > LONGEST_LINE:
-            arriving.error = 414
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        arriving = self._arriving
-        if arriving.headed:
-            return  # trailers are dropped
-        arriving.size += len(name) + len(value) + 4
-        if len(name) + len(value) > LONGEST_LINE or arriving.size > LARGEST_HEAD:
-            arriving.error = 400
-            return
-        key = name.lower()
-        if key in SINGLE and arriving.header(key):
-            arriving.error = 400
-        arriving.headers.append((name, value))
-        if key == b"host":
-            arriving.host = value
-        elif key == b"content-length":
-            arriving.content_length = value
-        elif key == b"transfer-encoding":
-            arriving.chunked = True
-            if value.strip().lower() != b"chunked":
-                arriving.error = 501
-
-    def on_headers_complete(self) -> None:
-        arriving = self._arriving
-        arriving.headed = True
-        arriving.method = self.parser.get_method()
-        arriving.v11 = self.parser.get_http_version() == "1.1"
-        arriving.keep_alive = self.parser.should_keep_alive()
-        arriving.complete = not arriving.chunked and arriving.content_length in (None, b"0")
-        if self.parser.should_upgrade():
-            arriving.upgrade = next(iter(arriving.header(b"upgrade")), None)
-        ambiguous = arriving.chunked and (arriving.content_length is not None or not arriving.v11)
-        if ambiguous or (arriving.v11 and not arriving.host) or arriving.method == b"CONNECT":
-            arriving.error = arriving.error or 400
-        elif arriving.too_many_hops():
-            arriving.error = arriving.error or 463
-        if arriving.error:
-            arriving.keep_alive, self.closing = False, True
-        if self.current is None:
-            self._begin(arriving)
+            self._read(self.buffer + data if self.buffer else data)
+        elif current.complete:
+            self.buffer += data
+            self.steer()
         else:
-            self.queue.append(arriving)
+            self.active = clock.now()
+            self._body(current, data)
+
+    # ---- reading
+
+    def _read(self, data: bytes) -> None:
+        """The beginning of a request, maybe all of it, maybe more."""
+        data = data.lstrip(b"\r\n")
+        if not data:
+            self.buffer, self.ready = b"", True
+            return
+        if self.ready:
+            self.ready = False
+            self.active = clock.now()  # from here on the whole head has one idle timeout
+        heads = self.listener.heads
+        head = heads.quick(data)
+        if head is None:
+            end = end_of_head(data)
+            if end < 0:
+                self.buffer = data
+                if status := too_large(data) or (400 if self.ended else 0):
+                    self._refuse(status)
+                return
+            head = heads.read(data[:end])
+        self.buffer = b""
+        if head.size == len(data):
+            mark = hash(data)
+            if mark == self.previous and not head.length:
+                heads.learn(data, head)
+            self.previous = mark
+            self.serve(head)
+        else:
+            self.serve(head, data[head.size :])
+
+    def serve(self, head: Head, rest: bytes = b"") -> None:
+        """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""
+        self.ready = False
+        exchange = self.current = Exchange(head, self)
+        self.active = exchange.arrived
+        if exchange.arrived > self.expires:
+            exchange.keep_alive = False
+        if head.status:
+            exchange.keep_alive = False
+            self.buffer = rest
+            self.fail(exchange, head.status, "BadRequest")
+        elif exchange.body is not None:
+            self._serve_with_body(exchange, rest)
+        elif rest:
+            self.buffer = rest
+            self._route(exchange)
+            self.steer()
+        else:
+            self._route(exchange)
+
+    def _serve_with_body(self, exchange: Exchange, rest: bytes) -> None:
+        if rest:
+            self._body(exchange, rest)
+        if self.current is not exchange:  # refused already, for its body
+            return
+        if self.ended and not exchange.complete:
+            self._break_off(exchange, 400, "ClientClosed")
+        else:
+            self._route(exchange)
+        if self.buffer:
             self.steer()
 
-    def on_body(self, part: bytes) -> None:
-        arriving = self._arriving
-        arriving.received += len(part)
-        self._pass_on(arriving, b"%x\r\n%b\r\n" % (len(part), part) if arriving.chunked else part)
-
-    def on_message_complete(self) -> None:
-        arriving = self._arriving
-        arriving.complete = True
-        if arriving.chunked:
-            self._pass_on(arriving, b"0\r\n\r\n")
-
-    @property
-    def _arriving(self) -> Exchange:
-        assert self.reading is not None
-        return self.reading
-
-    def _pass_on(self, exchange: Exchange, part: bytes) -> None:
-        """A part of a request body: to the target, or kept until its connection stands."""
+    def _body(self, exchange: Exchange, data: bytes) -> None:
+        """A part of a request's body: on to the target, or kept until its connection stands."""
+        assert exchange.body is not None
+        try:
+            part, rest = exchange.body.feed(data)
+        except BadFraming:
+            self._break_off(exchange, 400, "BadChunk")
+            return
+        exchange.received += len(part)
+        if exchange.head.length < 0:
+            part = b"%x\r\n%b\r\n" % (len(part), part) if part else b""
+            if rest is not None:
+                part += b"0\r\n\r\n"
+        if rest is not None:
+            exchange.complete, self.buffer = True, rest
         if exchange.upstream is not None:
             exchange.upstream.transport.write(part)
-        elif not exchange.error and not exchange.answered:
+        else:
+            if exchange.pending is None:
+                exchange.pending = []
             exchange.pending.append(part)
             exchange.pending_size += len(part)
             self.steer()
 
+    def _break_off(self, exchange: Exchange, status: int, reason: str) -> None:
+        """One of the two will say no more; a target must not take a part of a request for the whole."""
+        if not exchange.complete:
+            exchange.keep_alive = False
+        if exchange.upstream is not None:
+            exchange.upstream.drop()
+        self.fail(exchange, status, reason)
+
+    def _refuse(self, status: int) -> None:
+        """A request whose head has no end."""
+        head = Head()
+        head.size, head.status = len(self.buffer), status
+        self.buffer = b""
+        self.serve(head)
+
     # ---- one exchange
 
-    def _begin(self, exchange: Exchange) -> None:
-        self.current = exchange
-        self.active = clock.now()
-        if exchange.error:
-            self.fail(exchange, exchange.error, "BadRequest")
-            return
-        exchange.routed()
+    def _route(self, exchange: Exchange) -> None:
         exchange.rule = rule = self.listener.route(exchange)
-        match rule.action if rule else None:
-            case Forward() as forward:
-                self._forward(exchange, forward)
+        action = rule.action if rule is not None else None
+        if type(action) is Forward:
+            self._forward(exchange, action)
+            return
+        match action:
             case FixedResponse(status, content_type, body):
                 close, bare = self._must_close(exchange), exchange.method == b"HEAD"
                 self._answer(exchange, status, answers.fixed(status, content_type, body, close=close, head_only=bare))
             case Redirect() as redirect:
                 close, bare = self._must_close(exchange), exchange.method == b"HEAD"
-                where = redirect.location(exchange, "http", self.listener.port)
+                where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
                 self._answer(exchange, code, answers.redirect(redirect.status, where, close=close, head_only=bare))
-            case None:
+            case _:
                 self.fail(exchange, 503, "NoRule")
 
     def _forward(self, exchange: Exchange, forward: Forward) -> None:
         """Group, target and count in one step; nothing is awaited between them."""
-        group = forward.choose()
-        member = group.take() if group is not None else None
+        member = forward.take(exchange)
         if member is None:
             self.fail(exchange, 503, "NoTargets")
             return
         exchange.member = member
         while member.idle:
             upstream = member.idle.pop()
-            if not upstream.transport.is_closing():
+            if exchange.arrived - upstream.parked > self.listener.options.idle_timeout:
+                upstream.transport.close()  # the target may close it any moment, which would be a 502 (C.5)
+            elif not upstream.transport.is_closing():
                 upstream.begin(self, exchange)
                 return
         asyncio.ensure_future(connect(self, exchange, member))  # noqa: RUF006 it ends by itself within the connect timeout
@@ -221,7 +269,7 @@ class Client(asyncio.Protocol):
         """One of the load balancer's own error pages; where an answer has begun, the client must see it broken."""
         if exchange.answered:
             self._end(exchange, status, reason)
-            self.current = None
+            self.current, self.closing = None, True
             self.transport.abort()
             return
         page = answers.error(status, close=self._must_close(exchange), head_only=exchange.method == b"HEAD")
@@ -241,46 +289,64 @@ class Client(asyncio.Protocol):
     def finish(self, exchange: Exchange, status: int, reason: str = "-") -> None:
         """The answer is out: log it, and go on with the next request or close."""
         self._end(exchange, status, reason)
-        self.current, self.active = None, clock.now()
-        if not exchange.keep_alive or not exchange.complete or (self.closing and not self.queue):
-            self.closing = True
-            self.transport.close()
-            return
-        if exchange.upgrade:  # refused: go on as plain HTTP
-            self.parser, self.reading = HttpRequestParser(self), None
-            early, self.early = self.early, b""
-            if early:
-                asyncio.get_running_loop().call_soon(self.data_received, early)
-        if self.queue:
-            following = self.queue.popleft()
-            self.current = following
-            asyncio.get_running_loop().call_soon(self._begin, following)
+        self.current = None
+        self.active = exchange.ended
+        if not exchange.keep_alive or not exchange.complete or (self.ended and not self.buffer):
+            self._close(lingering=not exchange.complete or bool(self.buffer) or bool(exchange.head.status))
+        elif self.buffer:
+            asyncio.get_running_loop().call_soon(self._read_on)
+        else:
+            self.ready = True
+            if self.paused:
+                self.steer()
+
+    def _read_on(self) -> None:
+        """A request that was sent ahead, now that it is its turn."""
+        if self.current is None and not self.closing:
+            data, self.buffer = self.buffer, b""
+            self.ready = True
+            self._read(data)
         self.steer()
+
+    def _close(self, *, lingering: bool) -> None:
+        """Close. A client that is still sending would get a reset in place of the answer: it gets an end, and LINGER to read it."""
+        self.closing, self.ready, self.buffer = True, False, b""
+        if lingering and not self.ended and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.active = clock.now()
+            self.steer()
+            asyncio.get_running_loop().call_later(LINGER, self.transport.close)
+        else:
+            self.transport.close()
 
     def _end(self, exchange: Exchange, status: int, reason: str) -> None:
         """Exactly once for each exchange: it is no longer in flight, and it is logged."""
-        if exchange.member is not None:
-            exchange.member.in_flight -= 1
-        listener = self.listener
-        listener.record(exchange.row(listener.load_balancer, listener.port, self.peer, status, reason))
+        if (member := exchange.member) is not None:
+            member.in_flight -= 1
+        exchange.elb_status, exchange.error_reason, exchange.ended = status, reason, clock.now()
+        self.listener.record(exchange)
 
-    def _refuse(self, status: int) -> None:
-        """The request that is arriving cannot be read: answer, and close."""
-        if self.closing:
-            return
-        self.closing = True
-        arriving = self.reading
-        if arriving is None or arriving.complete:
-            arriving = Exchange(self.ip.decode())
-        arriving.error, arriving.complete, arriving.keep_alive = status, True, False
+    # ---- time
+
+    def check_idle(self, now: float) -> None:
+        """Close, or answer 408 or 504, when nothing has happened for the idle timeout, or the connection is too old (C.5)."""
+        current, idle = self.current, now - self.active > self.listener.options.idle_timeout
+        if current is None:
+            if idle and self.buffer and not self.closing:
+                self._refuse(408)
+            elif (idle or now > self.expires) and not self.buffer:
+                self.transport.close()
+        elif idle and self.tunnel is not None:
+            self.transport.close()
+        elif idle and current.upstream is not None:
+            self._break_off(current, 504 if current.complete else 408, "Timeout")
+
+    def close_when_idle(self) -> None:
+        """The listener goes: finish what is under way, begin nothing new."""
         if self.current is None:
-            self._begin(arriving)
-        elif arriving is self.current:  # the framing broke inside a body on its way to a target
-            if arriving.upstream is not None:
-                arriving.upstream.abandon()
-            self.fail(arriving, status, "BadRequest")
-        elif arriving not in self.queue:
-            self.queue.append(arriving)
+            self._close(lingering=False)
+        else:
+            self.current.keep_alive = False
 
     # ---- back-pressure
 
@@ -288,22 +354,22 @@ class Client(asyncio.Protocol):
         """Read on only when what was read has somewhere to go."""
         current = self.current
         held = current is not None and (
-            current.pending_size > MOST_PENDING if current.upstream is None else current.upstream.full
+            bool(self.buffer)
+            or (current.pending_size > MOST_PENDING if current.upstream is None else current.upstream.full)
         )
-        if self.transport.is_closing():
-            return
-        if self.queue or held:
-            self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
+        if held != self.paused and not self.transport.is_closing():
+            self.paused = held
+            (self.transport.pause_reading if held else self.transport.resume_reading)()
 
     def pause_writing(self) -> None:
-        self._source(reading=False)
+        self.full = True
+        self._source()
 
     def resume_writing(self) -> None:
-        self._source(reading=True)
+        self.full = False
+        self._source()
 
-    def _source(self, *, reading: bool) -> None:
+    def _source(self) -> None:
         upstream = self.tunnel or (self.current.upstream if self.current is not None else None)
-        if upstream is not None and not upstream.transport.is_closing():
-            (upstream.transport.resume_reading if reading else upstream.transport.pause_reading)()
+        if upstream is not None:
+            upstream.hold(held=self.full)

@@ -2,135 +2,139 @@
 
 from __future__ import annotations
 
-import random
+import itertools
+import secrets
 from typing import TYPE_CHECKING
 
 from harness import clock
+from harness.emulator.alb.desync import Tier
+from harness.emulator.alb.framing import Body
+from harness.emulator.alb.head import Head
 from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.rules import Rule
+from harness.emulator.alb.stickiness import Sticky
 from harness.emulator.alb.targets import Member
+from harness.emulator.alb.tls import NOT_SECURED, Secured
 
 if TYPE_CHECKING:
+    from harness.emulator.alb.client import Client
     from harness.emulator.alb.upstream import Upstream
 
-# Rewritten on the way to the target; everything else passes as it came.
-REPLACED = frozenset(
-    b"connection keep-alive proxy-connection transfer-encoding content-length upgrade "
-    b"x-forwarded-for x-forwarded-proto x-forwarded-port x-amzn-trace-id".split()
-)
-MOST_FORWARDED_IPS = 30
+# Trace ids need to differ, not to be secret: drawing random bits for every request would cost more than all the rest of this file.
+OWN_TRACES = secrets.token_hex(6).encode()
+next_trace = itertools.count(1).__next__
 
 
 class Exchange:
-    __slots__ = (
-        "answered",
-        "arrived",
-        "chunked",
-        "client_ip",
-        "complete",
-        "content_length",
-        "error",
-        "first_byte",
-        "headed",
-        "headers",
-        "host",
-        "keep_alive",
-        "member",
-        "method",
-        "path",
-        "pending",
-        "pending_size",
-        "query",
-        "received",
-        "rule",
-        "sent",
-        "sent_at",
-        "size",
-        "status",
-        "trace",
-        "upgrade",
-        "upstream",
-        "url",
-        "v11",
-    )
+    """`arrived`, `sent_at` and `first_byte` are seconds since the epoch, 0 where it has not come to that.
 
-    def __init__(self, client_ip: str) -> None:
-        self.client_ip = client_ip
-        self.method, self.url, self.path, self.query, self.host, self.trace = b"-", b"", b"", b"", b"", b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.content_length: bytes | None = None
-        self.upgrade: bytes | None = None
-        self.chunked = self.headed = self.complete = self.answered = False
-        self.v11 = self.keep_alive = True
-        self.error = self.size = self.received = self.sent = self.pending_size = 0
-        self.status: int | None = None
-        self.pending: list[bytes] = []
-        self.upstream: Upstream | None = None
-        self.member: Member | None = None
-        self.rule: Rule | None = None
+    `add_headers` is for whoever routes: whole header lines that the client gets beside the target's own. `keep_alive` and `reuse` say
+    whether the client's and the target's connection may serve another request. The defaults sit in the class: a request without a body
+    sets only what differs.
+    """
+
+    body: Body | None = None
+    add_headers = b""
+    sticky: Sticky | None = None
+    location = "-"  # where a redirect sent the client
+    reuse = True
+    answered = False
+    received = sent = pending_size = 0
+    pending: list[bytes] | None = None
+    status: int | None = None
+    upstream: Upstream | None = None
+    member: Member | None = None
+    rule: Rule | None = None
+    sent_at = first_byte = 0.0
+    trace = b""
+    ended = 0.0
+    elb_status = 0
+    error_reason = "-"
+    secured: Secured | None = None
+
+    def __init__(self, head: Head, client: Client) -> None:
+        self.head, self.client, self.client_ip = head, client, client.ip
+        self.method, self.host, self.path, self.query = head.method, head.host, head.path, head.query
         self.arrived = clock.now()
-        self.sent_at = self.first_byte = 0.0
+        self.keep_alive = head.keep_alive
+        if head.length:
+            self.complete, self.body = False, head.body()
+        else:
+            self.complete = True
+        if head.tier >= Tier.AMBIGUOUS:  # whatever else it may have meant to somebody must not meet another request
+            self.keep_alive = self.reuse = False
 
     def header(self, name: bytes) -> list[bytes]:
-        return [value for key, value in self.headers if key.lower() == name]
+        return self.head.header(name)
 
-    def routed(self) -> None:
-        """Split the URL for the rules; an absolute form counts by its path."""
-        target = self.url
-        if not target.startswith(b"/") and b"://" in target:
-            target = b"/" + target.split(b"://", 1)[1].partition(b"/")[2]
-        self.path, _, self.query = target.partition(b"?")
+    def added(self, reply: bytes) -> bytes:
+        """Header lines that the client gets beside those of the target's own head."""
+        if self.sticky is None:
+            return self.add_headers
+        return self.add_headers + b"".join(line + b"\r\n" for line in self.sticky.cookies(reply.split(b"\r\n")))
 
-    def too_many_hops(self) -> bool:
-        return sum(value.count(b",") + 1 for value in self.header(b"x-forwarded-for")) > MOST_FORWARDED_IPS
-
-    def head(self, peer: bytes, forwarded: bytes) -> bytes:
+    def outgoing(self, client: Client) -> bytes:
         """The request head as the target gets it (C.7)."""
-        lines = [self.method, b" ", self.url, b" HTTP/1.1\r\n"]
-        for name, value in self.headers:
-            if name.lower() not in REPLACED:
-                lines += (name, b": ", value, b"\r\n")
-        if self.chunked:
-            lines.append(b"Transfer-Encoding: chunked\r\n")
-        elif self.content_length is not None:
-            lines += (b"Content-Length: ", self.content_length, b"\r\n")
-        if self.upgrade:
-            lines += (b"Connection: upgrade\r\nUpgrade: ", self.upgrade, b"\r\n")
-        came_from = b", ".join([*self.header(b"x-forwarded-for"), peer])
-        self.trace = self._trace()
-        lines += (b"X-Forwarded-For: ", came_from, b"\r\n", forwarded, b"X-Amzn-Trace-Id: ", self.trace, b"\r\n\r\n")
-        return b"".join(lines)
+        head = self.head
+        self.trace = trace = b"Root=1-%08x-%b%012x" % (int(self.arrived), OWN_TRACES, next_trace())
+        if head.xff is None and not head.trace:
+            return b"%bX-Amzn-Trace-Id: %b\r\n%b\r\n" % (head.outgoing, trace, client.forwarded)
+        if b"Root=" in head.trace:
+            self.trace = trace = b"Self" + trace[4:] + b";" + head.trace
+        listener = client.listener
+        came_from = _came_from(head.xff, client.origin, listener.options.xff)
+        return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (head.outgoing, trace, came_from, listener.forwarded)
 
-    def _trace(self) -> bytes:
-        """A new Root, or a Self beside the client's own."""
-        new = b"1-%08x-%024x" % (int(self.arrived), random.getrandbits(96))
-        given = next(iter(self.header(b"x-amzn-trace-id")), b"")
-        return b"Self=" + new + b";" + given if b"Root=" in given else b"Root=" + new
+    def times(self) -> tuple[float, float, float]:
+        """Seconds until it was sent on, until the target answered, and until the end; -1 where it has not come to that."""
+        if not self.sent_at:
+            return -1.0, -1.0, -1.0
+        if not self.first_byte:
+            return self.sent_at - self.arrived, -1.0, -1.0
+        return self.sent_at - self.arrived, self.first_byte - self.sent_at, self.ended - self.first_byte
 
-    def row(self, load_balancer: str, port: int, client: str, status: int, reason: str) -> AccessRow:
-        """Its line in the access log, now that it has ended."""
-        now, member = clock.now(), self.member
-        agent = next(iter(self.header(b"user-agent")), b"-")
+    def row(self) -> AccessRow:
+        """All that is known of it, once it has ended."""
+        member, head, listener = self.member, self.head, self.client.listener
+        request_time, target_time, response_time = self.times()
+        secured = self.secured or NOT_SECURED
         return AccessRow(
             time=self.arrived,
-            load_balancer=load_balancer,
-            listener_port=port,
-            client=client,
+            load_balancer=listener.load_balancer,
+            listener_port=listener.port,
+            client=self.client.peer,
             target=member.name if member else "-",
             target_group=member.group.arn if member else "",
-            request_time=self.sent_at - self.arrived if self.sent_at else -1.0,
-            target_time=self.first_byte - self.sent_at if self.first_byte else -1.0,
-            response_time=now - self.first_byte if self.first_byte else -1.0,
-            elb_status=status,
+            request_time=request_time,
+            target_time=target_time,
+            response_time=response_time,
+            elb_status=self.elb_status,
             target_status=self.status,
-            received_bytes=self.received + self.size,
+            received_bytes=self.received + head.size,
             sent_bytes=self.sent,
-            method=self.method.decode("latin-1"),
-            url=self.url.decode("latin-1"),
-            protocol="HTTP/1.1" if self.v11 else "HTTP/1.0",
-            user_agent=agent.decode("latin-1"),
+            method=head.method.decode("latin-1"),
+            url=head.uri.decode("latin-1"),
+            protocol="HTTP/1.1" if head.v11 else "HTTP/1.0",
+            user_agent=head.user_agent().decode("latin-1"),
             trace_id=self.trace.decode("latin-1"),
             rule_priority=self.rule.priority if self.rule else "-1",
             actions=type(self.rule.action).__name__ if self.rule else "-",
-            error_reason=reason,
+            error_reason=self.error_reason,
+            classification=head.classification,
+            classification_reason=head.reason,
+            host=self.host.decode("latin-1") or "-",
+            redirect_url=self.location,
+            ssl_cipher=secured.cipher,
+            ssl_protocol=secured.protocol,
+            domain_name=secured.domain_name,
+            cert_arn=secured.cert_arn,
         )
+
+
+def _came_from(given: bytes | None, client: bytes, mode: str) -> bytes:
+    """The X-Forwarded-For line by the mode of the load balancer, or nothing."""
+    if mode == "remove" or (mode == "preserve" and given is None):
+        return b""
+    if given is not None:
+        client = given if mode == "preserve" else given + b", " + client
+    return b"X-Forwarded-For: %b\r\n" % client

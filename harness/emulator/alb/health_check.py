@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.clock import Wall
 from harness.emulator.alb.messages import Target
+from harness.emulator.alb.tls import to_targets
 
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d\d\d)[ \r\n]")
 REGISTRATION = (
@@ -33,6 +34,7 @@ class HealthCheck:
     port: int | None = None
     enabled: bool = True
     tcp: bool = False
+    tls: bool = False
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> HealthCheck:
@@ -48,6 +50,7 @@ class HealthCheck:
             port=None if port == "traffic-port" else int(port),
             enabled=bool(raw.get("HealthCheckEnabled", True)),
             tcp=raw.get("HealthCheckProtocol") == "TCP",
+            tls=raw.get("HealthCheckProtocol") == "HTTPS",
         )
 
     def matches(self, status: int) -> bool:
@@ -85,7 +88,7 @@ async def once(check: HealthCheck, target: Target) -> Failure | None:
 
 
 async def _ask(check: HealthCheck, target: Target, host: str, port: int) -> Failure | None:
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection(host, port, ssl=to_targets() if check.tls else None)
     try:
         if check.tcp:
             return None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.emulator import bind
 from harness.emulator.alb.client import Client
-from harness.emulator.alb.messages import AccessRow
+from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.heads import Heads
+from harness.emulator.alb.memo import Memo
+from harness.emulator.alb.options import Options
+from harness.emulator.alb.reply import Reply
 from harness.emulator.alb.rules import Asked, Rule, compile_rules
 from harness.emulator.alb.targets import Group
+from harness.emulator.alb.tls import Front, Tls
 
 BACKLOG = 1024
 
@@ -20,48 +26,111 @@ class ListenerUnsupported(ValueError):
 
 
 class Listener:
-    """`port` is the declared port, `bound` the one it really listens on."""
+    """`port` is the declared port, `bound` the one it really listens on; `accepted` counts connections, ever."""
 
-    def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[AccessRow], None]) -> None:
+    def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[Exchange], None]) -> None:
         self.arn, self.load_balancer, self.port, self.bound = arn, load_balancer, port, 0
-        self.record = record
         self.rules: tuple[Rule, ...] = ()
-        self.idle_timeout = 60.0
+        self.options = Options()
+        self.replies: Memo[Reply] = Memo()
         self.clients: set[Client] = set()
-        self.forwarded = b"X-Forwarded-Proto: http\r\nX-Forwarded-Port: %d\r\n" % port
+        self.accepted = 0
+        self._record = self.record = record
+        self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
+        self._tls: Tls | None = None
+        self._front: Front | None = None
+        self._name_scheme()
 
     def configure(
         self, attributes: Mapping[str, str], rules: Sequence[Mapping[str, Any]], group: Callable[[str], Group]
     ) -> None:
-        """Raises RuleUnsupported, and then nothing has changed."""
+        """Raises RuleUnsupported or ListenerUnsupported, and then nothing has changed."""
         compiled = compile_rules(rules, group)
-        self.idle_timeout = float(attributes.get("idle_timeout.timeout_seconds", 60))
+        try:
+            options = Options.of(attributes)
+        except ValueError as error:
+            raise ListenerUnsupported(str(error)) from error
+        if options != self.options:
+            self.options, self.heads = options, Heads(options, self.port, self.scheme)
+            for client in self.clients:
+                client.configure()
         self.rules = compiled
 
     def route(self, asked: Asked) -> Rule | None:
-        return next((rule for rule in self.rules if rule.matches(asked)), None)
+        for rule in self.rules:
+            if not rule.conditions or rule.matches(asked):
+                return rule
+        return None
 
-    async def bind(self) -> None:
+    def _record_secured(self, exchange: Exchange) -> None:
+        """Log a request that has ended, with what TLS knows of its connection."""
+        secured = exchange.client.transport.get_extra_info("ssl_object")
+        if secured and self._front is not None:
+            exchange.secured = self._front.noted(secured)
+        self._record(exchange)
+
+    def bind(self) -> None:
         """The declared port, where it is free and allowed, else the next free one of a fixed range (bind.py)."""
-        loop = asyncio.get_running_loop()
         ports = bind.listener_ports(self.port)
         for port in ports:
+            listening = socket.socket()
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                self._server = await loop.create_server(lambda: Client(self), bind.address(), port, backlog=BACKLOG)
-            except (PermissionError, OSError):
+                listening.bind((bind.address(), port))
+                listening.listen(BACKLOG)
+            except OSError:
+                listening.close()
                 continue
-            self.bound = port
+            listening.setblocking(False)
+            self._socket, self.bound = listening, port
             return
         raise ListenerUnsupported(f"no port up to {ports[-1]} is free for listener {self.arn}")
 
+    async def serve(self, tls: Tls | None) -> None:
+        """Accept connections, with TLS or without. Raises CertificateUnusable, and then nothing has changed.
+
+        The socket is shared by the server that was and the one that comes, so a change refuses nobody.
+        """
+        if self._server is not None and tls == self._tls:
+            return
+        assert self._socket is not None
+        front = Front(tls) if tls is not None else None
+        old, context = self._server, front.context if front is not None else None
+        self._server = await asyncio.get_running_loop().create_server(
+            self._accept, sock=self._socket.dup(), ssl=context, backlog=BACKLOG
+        )
+        if (tls is None) != (self._tls is None):
+            self._let_go_of_clients()
+        self._tls, self._front = tls, front
+        self.record = self._record if front is None else self._record_secured
+        self._name_scheme()
+        if old is not None:
+            old.close()
+
+    def _accept(self) -> Client:
+        self.accepted += 1
+        return Client(self)
+
+    def _name_scheme(self) -> None:
+        self.scheme = "http" if self._tls is None else "https"
+        self.forwarded = b"X-Forwarded-Proto: %b\r\nX-Forwarded-Port: %d\r\n" % (self.scheme.encode(), self.port)
+        self.heads = Heads(self.options, self.port, self.scheme)
+
     def sweep(self, now: float) -> None:
-        """Close what has been idle for too long (C.5)."""
+        """Close what has been idle for too long (C.5), and forget heads."""
+        self.heads.memo.forget(now)
+        self.replies.forget(now)
         for client in list(self.clients):
-            client.check_idle(now - self.idle_timeout)
+            client.check_idle(now)
 
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        if self._socket is not None:
+            self._socket.close()
+        self._let_go_of_clients()
+
+    def _let_go_of_clients(self) -> None:
         for client in list(self.clients):
             client.close_when_idle()

@@ -61,3 +61,23 @@ class AccessRow(NamedTuple):
     rule_priority: str
     actions: str
     error_reason: str
+    host: str = "-"
+    redirect_url: str = "-"
+    ssl_cipher: str = "-"
+    ssl_protocol: str = "-"
+    domain_name: str = "-"
+    cert_arn: str = "-"
+    classification: str = "-"
+    classification_reason: str = "-"
+
+
+class Datum(NamedTuple):
+    """A sample of a metric (C.9): values and how often each, at a time in seconds. `target_group` is an ARN, or empty. A JSON list."""
+
+    name: str
+    load_balancer: str
+    target_group: str
+    at: float
+    unit: str
+    values: list[float]
+    counts: list[float]

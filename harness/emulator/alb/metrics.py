@@ -1,79 +1,115 @@
-"""The load balancer's CloudWatch metrics, folded from its access rows (C.9) and stamped with the time of each request's end."""
+"""The load balancer's metrics, folded from finished requests in the data plane itself (C.9): what is published is never per request.
+
+`RejectedConnectionCount` is never reported: there is no largest number of connections here. Nor is any by availability zone.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
-from harness import clock
-from harness.emulator.alb.messages import AccessRow
-from harness.emulator.cloud import DEFAULT_REGION, Caller, Cloud
+from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.messages import Datum
 
-NAMESPACE = "AWS/ApplicationELB"
 RESOLUTION = 0.1  # seconds that share a datum
-Key = tuple[str, tuple[tuple[str, str], ...], float]
+TICKS = 10_000  # response times are kept to a tenth of a millisecond
+CONNECT_ERRORS = ("ConnectionRefused", "ConnectTimeout")
+ACTIONS = {"Redirect": "HTTP_Redirect_Count", "FixedResponse": "HTTP_Fixed_Response_Count"}
+Place = tuple[str, str, float]  # load balancer, target group or "", time
+Outcome = tuple[bool, int | None, int, str, str]  # a target was chosen, its status, ours, action, reason
 
 
-def fold(rows: Iterable[AccessRow]) -> list[dict[str, Any]]:
-    """Metric data of PutMetricData. A metric is published only where it is not zero, as ALB does."""
-    counts: Counter[Key] = Counter()
-    times: defaultdict[Key, list[float]] = defaultdict(list)
-    for row in rows:
-        ended = row.time + sum(part for part in (row.request_time, row.target_time, row.response_time) if part > 0)
-        at = round(ended // RESOLUTION * RESOLUTION, 1)
-        for dimensions in _dimensions(row):
-            for name in _counted(row, target_group=len(dimensions) > 1):
-                counts[name, dimensions, at] += 1
-            if row.target_time >= 0:
-                times["TargetResponseTime", dimensions, at].append(row.target_time)
-    data = [_datum(key, {"Value": float(count), "Unit": "Count"}) for key, count in counts.items()]
-    return data + [_datum(key, {"Values": values, "Unit": "Seconds"}) for key, values in times.items()]
+class Meter:
+    """Counts what happened since it was last drained. A metric is published only where it is not zero, as ALB does."""
+
+    def __init__(self) -> None:
+        self._outcomes: Counter[tuple[Place, Outcome]] = Counter()
+        self._times: defaultdict[Place, Counter[int]] = defaultdict(Counter)
+        self._extra: Counter[tuple[str, Place]] = Counter()
+
+    def add(self, finished: Iterable[Exchange], now: float) -> None:
+        """Count requests that have ended. Most are alike, so they are first counted by what they share, in C."""
+        ended = list(finished)
+        at = round(now // RESOLUTION * RESOLUTION, 1)
+        alike = Counter(
+            [(one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason) for one in ended]
+        )
+        for (listener, member, target_status, status, rule, reason), number in alike.items():
+            place = (listener.load_balancer, member.group.arn if member else "", at)
+            action = type(rule.action).__name__ if rule else "-"
+            self._outcomes[place, (member is not None, target_status, status, action, reason)] += number
+        times: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for one in ended:
+            if one.first_byte and one.member:
+                where = (one.client.listener.load_balancer, one.member.group.arn)
+                times[where].append(int((one.first_byte - one.sent_at) * TICKS))
+        for (balancer, group), values in times.items():
+            self._times[balancer, group, at].update(values)
+
+    def count(self, name: str, load_balancer: str, number: int, now: float) -> None:
+        """Something of a load balancer that is no request."""
+        if number:
+            self._extra[name, (load_balancer, "", round(now // RESOLUTION * RESOLUTION, 1))] += number
+
+    def drain(self, targets: Callable[[str], int]) -> list[Datum]:
+        """What was counted, by load balancer and by target group; `targets` says how many a group has."""
+        counts, times = self._extra, self._times
+        outcomes, self._outcomes = self._outcomes, Counter()
+        self._extra, self._times = Counter(), defaultdict(Counter)
+        shares: Counter[Place] = Counter()
+        for (place, outcome), number in outcomes.items():
+            for name, where in _counted(place, outcome):
+                counts[name, where] += number
+            if place[1] and outcome[0]:
+                shares[place] += number
+        return [
+            *(Datum(name, *place, "Count", [1.0], [float(number)]) for (name, place), number in counts.items()),
+            *(
+                Datum("RequestCountPerTarget", *place, "Count", [number / max(1, targets(place[1]))], [1.0])
+                for place, number in shares.items()
+            ),
+            *_response_times(times),
+        ]
 
 
-def _dimensions(row: AccessRow) -> list[tuple[tuple[str, str], ...]]:
-    """By load balancer, and by target group too where one was chosen."""
-    balancer = ("LoadBalancer", row.load_balancer)
-    if not row.target_group:
-        return [(balancer,)]
-    return [(balancer,), (("TargetGroup", row.target_group.rsplit(":", 1)[-1]), balancer)]
+def _counted(place: Place, outcome: Outcome) -> Iterator[tuple[str, Place]]:
+    """The counts that one request adds to: a target's by group as well, the load balancer's own not."""
+    balancer = (place[0], "", place[2])
+    chosen, target_status, status, action, reason = outcome
+    own, both = [], ["RequestCount"] if chosen else []
+    if target_status is not None and target_status >= 200:
+        both.append(f"HTTPCode_Target_{target_status // 100}XX_Count")
+    elif 300 <= status < 600:
+        own.append(f"HTTPCode_ELB_{status // 100}XX_Count")
+        own += [f"HTTPCode_ELB_{status}_Count"] if status in (500, 502, 503, 504) else []
+    if action in ACTIONS:
+        own.append(ACTIONS[action])
+    if reason in CONNECT_ERRORS:
+        both.append("TargetConnectionErrorCount")
+    for name in own + both:
+        yield name, balancer
+    if place[1]:
+        for name in both:
+            yield name, place
 
 
-def _counted(row: AccessRow, *, target_group: bool) -> list[str]:
-    names = ["RequestCount"] if row.target != "-" else []
-    if row.target_status is not None and row.target_status >= 200:
-        names.append(f"HTTPCode_Target_{row.target_status // 100}XX_Count")
-    elif row.elb_status >= 500 and not target_group:
-        names += ["HTTPCode_ELB_5XX_Count", f"HTTPCode_ELB_{row.elb_status}_Count"]
-    elif 400 <= row.elb_status < 500 and not target_group:
-        names.append("HTTPCode_ELB_4XX_Count")
-    if row.error_reason in ("ConnectionRefused", "ConnectTimeout"):
-        names.append("TargetConnectionErrorCount")
-    return names
+def _response_times(times: dict[Place, Counter[int]]) -> Iterator[Datum]:
+    """By target group, and of all of them together."""
+    together: defaultdict[Place, Counter[int]] = defaultdict(Counter)
+    for (balancer, group, at), values in times.items():
+        together[balancer, "", at].update(values)
+        if group:
+            together[balancer, group, at].update(values)
+    for place, values in together.items():
+        yield Datum(
+            "TargetResponseTime",
+            *place,
+            "Seconds",
+            [ticks / TICKS for ticks in values],
+            [float(one) for one in values.values()],
+        )
 
 
-def _datum(key: Key, value: Mapping[str, Any]) -> dict[str, Any]:
-    name, dimensions, at = key
-    return {
-        "MetricName": name,
-        "Dimensions": [{"Name": dimension, "Value": text} for dimension, text in dimensions],
-        "Timestamp": clock.utc(at),
-        **value,
-    }
-
-
-class Metrics:
-    """Publishes each batch of rows to the CloudWatch service of the load balancer's region."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-
-    def add(self, rows: list[AccessRow]) -> None:
-        by_region: defaultdict[str, list[AccessRow]] = defaultdict(list)
-        for row in rows:
-            by_region[row.target_group.split(":")[3] if row.target_group.count(":") > 3 else DEFAULT_REGION].append(row)
-        for region, some in by_region.items():
-            self._cloud.spawn(self._publish(Caller(region), some), "metrics of the load balancers")
-
-    async def _publish(self, caller: Caller, rows: list[AccessRow]) -> None:
-        await self._cloud.call(caller, "cloudwatch", "PutMetricData", Namespace=NAMESPACE, MetricData=fold(rows))
+def gauge(name: str, load_balancer: str, target_group: str, number: int, now: float) -> Datum:
+    """One reading of something that is, not happens: hosts, open connections."""
+    return Datum(name, load_balancer, target_group, round(now, 1), "Count", [float(number)], [1.0])

@@ -10,12 +10,14 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from harness.emulator.alb.messages import AccessRow, HealthChange, Target
+from harness.emulator.alb.messages import AccessRow, Datum, HealthChange, Target
+from harness.emulator.alb.tls import Certificate, Tls
 from harness.errors import TargetUnavailable
 
-__all__ = ["AccessRow", "HealthChange", "Plane", "PlaneRefused", "Target"]
+__all__ = ["AccessRow", "Certificate", "Datum", "HealthChange", "Plane", "PlaneRefused", "Target", "Tls"]
 log = logging.getLogger("rehearse.alb")
 LONGEST_NEWS = 64 * 1024 * 1024
 
@@ -27,9 +29,12 @@ class PlaneRefused(Exception):
 class Plane:
     """Every order returns when it is in force. Raises PlaneRefused, or TargetUnavailable when the process is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, logs: Path | None = None) -> None:
+        """`logs` is the directory of the access logs. `on_access` hears of some requests only when there are many."""
         self.on_health: Callable[[HealthChange], None] = lambda change: None
-        self.on_access: Callable[[list[AccessRow]], None] = lambda rows: None
+        self.on_access: Callable[[list[AccessRow]], None] | None = None
+        self.on_metrics: Callable[[list[Datum]], None] = lambda data: None
+        self._logs = logs
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._process: asyncio.subprocess.Process | None = None
@@ -41,6 +46,7 @@ class Plane:
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "harness.emulator.alb", str(theirs.fileno())),
+                *([str(self._logs)] if self._logs is not None else []),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
@@ -64,9 +70,17 @@ class Plane:
 
     # ---- orders
 
-    async def put_target_group(self, arn: str, health_check: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
+    async def put_target_group(
+        self, arn: str, health_check: Mapping[str, Any], attributes: Mapping[str, str], protocol: str = "HTTP"
+    ) -> None:
         """Make or change a group; `health_check` has the members of an AWS target group."""
-        await self._order("put_target_group", arn=arn, health_check=dict(health_check), attributes=dict(attributes))
+        await self._order(
+            "put_target_group",
+            arn=arn,
+            health_check=dict(health_check),
+            attributes=dict(attributes),
+            protocol=protocol,
+        )
 
     async def delete_target_group(self, arn: str) -> None:
         await self._order("delete_target_group", arn=arn)
@@ -80,16 +94,19 @@ class Plane:
         port: int,
         attributes: Mapping[str, str],
         rules: Sequence[Mapping[str, Any]],
+        tls: Tls | None = None,
     ) -> int:
-        """Make a listener or replace its rules in one step; the port it really listens on."""
+        """Make a listener or replace its rules in one step; the port it really listens on. HTTPS needs `tls`."""
+        if (protocol == "HTTPS") != (tls is not None) or protocol not in ("HTTP", "HTTPS"):
+            raise PlaneRefused(f"{protocol} listeners are not emulated: use HTTP, or HTTPS with a certificate")
         bound = await self._order(
             "put_listener",
             arn=arn,
             load_balancer=load_balancer,
-            protocol=protocol,
             port=port,
             attributes=dict(attributes),
             rules=list(rules),
+            tls=tls.to_json() if tls is not None else None,
         )
         return int(bound)
 
@@ -102,12 +119,22 @@ class Plane:
     async def deregister(self, target_group: str, targets: Sequence[tuple[str, int]]) -> None:
         await self._order("deregister", target_group=target_group, targets=list(targets))
 
+    async def cut_log(self, load_balancer: str) -> tuple[Path, int]:
+        """Where a load balancer's log in ALB's own format is, and its size in bytes, with every request that has ended."""
+        path, size = await self._order("cut_log", load_balancer=load_balancer)
+        return Path(path), int(size)
+
     async def _order(self, order: str, **arguments: Any) -> Any:
         if self._writer is None or self._writer.is_closing():
             raise TargetUnavailable("the load balancer's process is not running")
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
-        self._writer.write(json.dumps({"id": number, "order": order, "with": arguments}).encode() + b"\n")
+        self._writer.write(
+            json.dumps(
+                {"id": number, "order": order, "with": arguments, "watched": self.on_access is not None}
+            ).encode()
+            + b"\n"
+        )
         return await self._waiting[number]
 
     # ---- news
@@ -124,7 +151,10 @@ class Plane:
                 for change in changes:
                     self.on_health(HealthChange(**change))
             case {"event": "access", "rows": rows}:
-                self.on_access([AccessRow(*row) for row in rows])
+                if self.on_access is not None:
+                    self.on_access([AccessRow(*row) for row in rows])
+            case {"event": "metrics", "data": data}:
+                self.on_metrics([Datum(*one) for one in data])
             case {"id": number, "error": error}:
                 self._settle(number, error=PlaneRefused(error))
             case {"id": number, "result": result}:

@@ -11,11 +11,13 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from harness.emulator.alb.targets import Group
+from harness.emulator.alb import stickiness
+from harness.emulator.alb.stickiness import Sticky
+from harness.emulator.alb.targets import Group, Member
 
 
 class Asked(Protocol):
@@ -26,6 +28,8 @@ class Asked(Protocol):
     path: bytes
     query: bytes
     client_ip: str
+    arrived: float
+    sticky: Sticky | None
 
     def header(self, name: bytes) -> list[bytes]:
         """Values of a header; `name` in lower case."""
@@ -36,10 +40,30 @@ Condition = Callable[[Asked], bool]
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Groups with a weight over 0, and the running sums that choose among them. Empty: nobody gets anything (503)."""
+    """Groups with a weight over 0, and the running sums that choose among them. Empty: nobody gets anything (503).
+
+    `duration` is of group stickiness, in seconds, 0 where it is off; `tokens` has every group of the rule, weight 0 included.
+    """
 
     groups: tuple[Group, ...]
     sums: tuple[int, ...]
+    duration: float = 0.0
+    tokens: Mapping[bytes, Group] = field(default_factory=dict)
+
+    def take(self, asked: Asked) -> Member | None:
+        """Group, target and count in one step; None where nobody can have the request."""
+        group = self._remembered(asked) if self.duration else self.choose()
+        return group.take(asked) if group is not None else None
+
+    def _remembered(self, asked: Asked) -> Group | None:
+        """The group that the client's cookie names, whatever the weights are now, else one by weight (C.2)."""
+        given = stickiness.cookies_of(asked)
+        token = stickiness.read(given, (stickiness.GROUP, stickiness.CORS[0]), asked.arrived, self.duration)
+        group = self.tokens.get(token or b"") or self.choose()
+        if group is not None:
+            lines = stickiness.written(stickiness.GROUP, group.token, asked.arrived, cors=stickiness.CORS[0])
+            asked.sticky = Sticky(lines)
+        return group
 
     def choose(self) -> Group | None:
         """By weight, each request anew: the noise of small samples is real (C.2)."""
@@ -88,7 +112,7 @@ class Redirect:
 Action = Forward | FixedResponse | Redirect
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # metrics count by rule: the very object, not all that is in it
 class Rule:
     priority: str
     conditions: tuple[Condition, ...]
@@ -125,7 +149,8 @@ def _action(raw: Mapping[str, Any], weights: Mapping[str, int], group: Callable[
     match raw["Type"]:
         case "forward":
             live = {arn: weight for arn, weight in weights.items() if weight > 0}
-            return Forward(tuple(map(group, live)), tuple(itertools.accumulate(live.values())))
+            tokens = {one.token: one for one in map(group, weights)}
+            return Forward(tuple(map(group, live)), tuple(itertools.accumulate(live.values())), _duration(raw), tokens)
         case "fixed-response":
             fixed = raw["FixedResponseConfig"]
             return FixedResponse(int(fixed["StatusCode"]), fixed.get("ContentType", ""), fixed.get("MessageBody", ""))
@@ -134,6 +159,11 @@ def _action(raw: Mapping[str, Any], weights: Mapping[str, int], group: Callable[
             parts = [to.get(key, own) for key, own in _REDIRECT_DEFAULTS.items()]
             return Redirect(to["StatusCode"], *parts)
     raise RuleUnsupported(f"{raw['Type']} actions are not emulated")
+
+
+def _duration(action: Mapping[str, Any]) -> float:
+    config = action.get("ForwardConfig", {}).get("TargetGroupStickinessConfig") or {}
+    return float(config.get("DurationSeconds", 3600)) if config.get("Enabled") else 0.0
 
 
 _REDIRECT_DEFAULTS = {

@@ -6,11 +6,16 @@ Choosing a target and counting the request happen in one step, with nothing awai
 from __future__ import annotations
 
 import asyncio
+import random
+import ssl
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness import clock
 from harness.emulator.alb.health_check import HealthCheck, watch
 from harness.emulator.alb.messages import HealthChange, Target
+from harness.emulator.alb.stickiness import Asks, Policy, token_of
+from harness.emulator.alb.tls import to_targets
 
 if TYPE_CHECKING:
     from harness.emulator.alb.upstream import Upstream
@@ -27,7 +32,11 @@ MOST_IDLE = 64  # kept-alive connections to one target
 
 
 class Member:
-    """A registered target. `health` is (state, reason, description); `in_flight` counts its requests."""
+    """A registered target. `health` is (state, reason, description); `in_flight` counts its requests.
+
+    `warm_at` is when its slow start ends, in seconds since the epoch; 0 for one that has none. `founder`: it was registered when
+    nobody was healthy, so it first becomes healthy without one, however long the others take.
+    """
 
     def __init__(self, group: Group, target: Target) -> None:
         self.group, self.target = group, target
@@ -38,6 +47,9 @@ class Member:
         self.busy: set[Upstream] = set()
         self.checking: asyncio.Task[None] | None = None
         self.passed = self.failed = 0
+        self.warm_at, self.founder = 0.0, False
+        self.logged = ""  # what a line of the access log says of it: filled in by the log
+        self.token = token_of("target", group.arn, self.name)
 
     @property
     def state(self) -> str:
@@ -46,6 +58,9 @@ class Member:
     def become(self, health: Health) -> None:
         """The only writer of `health`."""
         if health != self.health:
+            self.warm_at = 0.0
+            if health == HEALTHY:
+                self.warm_at, self.founder = self.group.slow_start_of(self), False
             self.health = health
             self.group.refresh()
             self.group.report(HealthChange(self.group.arn, self.target.id, self.target.port, *health))
@@ -80,14 +95,26 @@ class Group:
         self.arn, self.report = arn, report
         self.members: dict[tuple[str, int], Member] = {}
         self.check = HealthCheck()
-        self.delay, self.least_outstanding, self.in_use = 300.0, False, False
+        self.token = token_of("group", arn)
+        self.tls: ssl.SSLContext | None = None  # to its targets
+        self.connected = 0  # connections made to its targets, ever
+        self.delay, self.in_use = 300.0, False
+        self.sticky: Policy | None = None
+        self.algorithm, self.slow_start = "round_robin", 0.0
+        self.least_healthy: tuple[int, int] = (1, 0)
         self._candidates: list[Member] = []
         self._turn = 0
+        self._warm_at = 0.0  # from then on nobody is in slow start
 
-    def configure(self, health_check: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
+    def configure(self, health_check: Mapping[str, Any], attributes: Mapping[str, str], protocol: str) -> None:
         check = HealthCheck.of(health_check)
+        self.tls = to_targets() if protocol == "HTTPS" else None
         self.delay = float(attributes.get("deregistration_delay.timeout_seconds", 300))
-        self.least_outstanding = attributes.get("load_balancing.algorithm.type") == "least_outstanding_requests"
+        self.algorithm = attributes.get("load_balancing.algorithm.type", "round_robin")
+        self.slow_start = float(attributes.get("slow_start.duration_seconds", 0))
+        self.sticky = Policy.of(attributes)
+        self.least_healthy = _least_healthy(attributes)
+        self.refresh()
         if check != self.check:
             self.check = check
             for member in self._serving():
@@ -103,6 +130,7 @@ class Group:
         if old is not None:
             old.close_connections(also_busy=False)
         member = self.members[key] = Member(self, target)
+        member.founder = not self._anybody_warm(member)
         self._begin(member)
         self.refresh()
 
@@ -148,25 +176,65 @@ class Group:
         return [member for member in self.members.values() if member.state != "draining"]
 
     def refresh(self) -> None:
-        """Who may be chosen: the healthy, or everybody registered where nobody is (fail-open, C.3)."""
+        """Who may be chosen: the healthy, or everybody registered where too few are (fail-open, C.3)."""
         serving = self._serving()
-        self._candidates = [one for one in serving if one.state in ("healthy", "unavailable")] or serving
+        healthy = [one for one in serving if one.state in ("healthy", "unavailable")]
+        count, percentage = self.least_healthy
+        enough = len(healthy) >= count and 100 * len(healthy) >= percentage * len(serving)
+        self._candidates = healthy if healthy and enough else serving
+        self._warm_at = max((one.warm_at for one in self._candidates), default=0.0)
 
-    def take(self) -> Member | None:
+    def slow_start_of(self, member: Member) -> float:
+        """When the slow start of a target that becomes healthy ends; 0 where no other healthy target is past its own (C.2)."""
+        slow = self.slow_start and not member.founder and self._anybody_warm(member)
+        return clock.now() + self.slow_start if slow else 0.0
+
+    def _anybody_warm(self, but: Member) -> bool:
+        now = clock.now()
+        return any(one.state == "healthy" and one.warm_at <= now for one in self.members.values() if one is not but)
+
+    def take(self, asked: Asks) -> Member | None:
         """Choose a target and count the request, in one step; None where nobody is registered."""
         candidates = self._candidates
         if not candidates:
             return None
-        self._turn += 1
-        if self.least_outstanding:
-            order = candidates[self._turn % len(candidates) :] + candidates[: self._turn % len(candidates)]
-            chosen = min(order, key=lambda member: member.in_flight)
+        if self.sticky is None:
+            chosen = self._pick(candidates, asked.arrived)
         else:
-            chosen = candidates[self._turn % len(candidates)]
+            token = self.sticky.token_in(asked)
+            known = next((one for one in candidates if one.token == token), None) if token else None
+            chosen = known or self._pick(candidates, asked.arrived)
+            self.sticky.promise(asked, chosen.token, known=known is not None)
         chosen.in_flight += 1
         return chosen
+
+    def _pick(self, candidates: list[Member], now: float) -> Member:
+        """By the algorithm, or by what slow start lets each have."""
+        if self.slow_start and now < self._warm_at:
+            shares = [1.0 - min(1.0, max(0.0, one.warm_at - now) / self.slow_start) for one in candidates]
+            if any(shares):
+                return random.choices(candidates, shares)[0]
+        self._turn += 1
+        turn = self._turn % len(candidates)
+        if self.algorithm == "least_outstanding_requests":
+            return min(candidates[turn:] + candidates[:turn], key=lambda member: member.in_flight)
+        return random.choice(candidates) if self.algorithm == "weighted_random" else candidates[turn]
+
+    def hosts(self) -> tuple[int, int] | None:
+        """(healthy, unhealthy) targets, for the metrics; None where nobody is checked."""
+        if not self.in_use or not self.check.enabled or not self.members:
+            return None
+        states = [one.state for one in self.members.values()]
+        return states.count("healthy"), states.count("unhealthy")
 
     def close(self) -> None:
         for member in self.members.values():
             member.stop_checking()
             member.close_connections(also_busy=True)
+
+
+def _least_healthy(attributes: Mapping[str, str]) -> tuple[int, int]:
+    """(targets, percent) that must be healthy before only the healthy get requests; 0 for one that is `off`."""
+    prefix = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
+    count, percentage = attributes.get(prefix + "count", "1"), attributes.get(prefix + "percentage", "off")
+    return 0 if count == "off" else int(count), 0 if percentage == "off" else int(percentage)

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
-
-from httptools import HttpParserError, HttpResponseParser
 
 from harness import clock
 from harness.clock import Wall
 from harness.emulator.alb.exchange import Exchange
-from harness.emulator.alb.targets import MOST_IDLE, Member
+from harness.emulator.alb.framing import BadFraming, Body, Chunks, Length, UntilClose
+from harness.emulator.alb.memo import Memo
+from harness.emulator.alb.reply import LARGEST, BadAnswer, Reply, parse
+from harness.emulator.alb.targets import DRAINING, MOST_IDLE, Member
 
 if TYPE_CHECKING:
     from harness.emulator.alb.client import Client
 
 CONNECT_TIMEOUT = 10.0  # C.5
-LARGEST_HEAD = 32 * 1024
-STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?:[ \r\n]|$)")
-FORBIDDEN = re.compile(rb"[\0\r\n]")
-
-
-class Reading(Enum):
-    HEAD = auto()
-    LENGTH = auto()
-    CHUNKS = auto()
-    UNTIL_CLOSE = auto()
-    TUNNEL = auto()
-
-
-class BadAnswer(ValueError):
-    """The target's answer is not HTTP: the client gets 502."""
+STAYS, CLOSES = b"Connection: keep-alive\r\n\r\n", b"Connection: close\r\n\r\n"
 
 
 async def connect(client: Client, exchange: Exchange, member: Member) -> None:
@@ -43,7 +28,9 @@ async def connect(client: Client, exchange: Exchange, member: Member) -> None:
         return _unreachable(client, exchange, 504, "ConnectTimeout")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            _, upstream = await asyncio.get_running_loop().create_connection(lambda: Upstream(member), *where)
+            _, upstream = await asyncio.get_running_loop().create_connection(
+                lambda: Upstream(member), *where, ssl=member.group.tls
+            )
     except TimeoutError:
         return _unreachable(client, exchange, 504, "ConnectTimeout")
     except OSError:
@@ -61,49 +48,86 @@ def _unreachable(client: Client, exchange: Exchange, status: int, reason: str) -
 
 
 class Upstream(asyncio.Protocol):
+    """`body` reads the answer's body, None while its head is still to come. `parked` is when it began to wait for a request."""
+
+    __slots__ = (
+        "body",
+        "buffer",
+        "client",
+        "exchange",
+        "full",
+        "held",
+        "keep_alive",
+        "member",
+        "parked",
+        "previous",
+        "transport",
+    )
+
     def __init__(self, member: Member) -> None:
         self.member = member
         self.client: Client | None = None
         self.exchange: Exchange | None = None
-        self.reading = Reading.HEAD
+        self.body: Body | None = None
         self.buffer = b""
-        self.left = 0
         self.full = False  # the socket to the target takes no more for now
-        self.keep_alive = self.ended = False
+        self.held = False  # we read no more, since the client takes no more
+        self.keep_alive = False
+        self.previous = 0  # hash of the latest head, as in Client
+        self.parked = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.member.group.connected += 1
 
     def begin(self, client: Client, exchange: Exchange) -> None:
         """Send the request, as far as it is here."""
-        self.client, self.exchange, self.reading = client, exchange, Reading.HEAD
+        self.client, self.exchange, self.body = client, exchange, None
         exchange.upstream = self
         self.member.busy.add(self)
-        pending, exchange.pending, exchange.pending_size = b"".join(exchange.pending), [], 0
-        self.transport.write(exchange.head(client.ip, client.listener.forwarded) + pending)
+        head = exchange.outgoing(client)
+        if exchange.pending:
+            head += b"".join(exchange.pending)
+            exchange.pending, exchange.pending_size = None, 0
         exchange.sent_at = clock.now()
-        client.steer()
+        self.transport.write(head)
+        if client.full:
+            self.hold(held=True)
+        if client.paused or not exchange.complete:
+            client.steer()
 
     def park(self) -> None:
-        """Keep the connection for another request, unless the target leaves."""
-        self.member.busy.discard(self)
-        if self.member.state == "draining" or len(self.member.idle) >= MOST_IDLE:
+        """Keep the connection for another request, unless the target leaves or what was sent to it is still on its way."""
+        member = self.member
+        member.busy.discard(self)
+        if self.full or member.health is DRAINING or len(member.idle) >= MOST_IDLE:
             self.transport.close()
-        else:
-            self.member.idle.append(self)
+            return
+        if self.held:
+            self.hold(held=False)
+        self.parked = clock.now()
+        member.idle.append(self)
 
     def abandon(self) -> None:
-        """Break off: whoever waits for this exchange is told by the caller, or, for a drain that ran out, by the loss below."""
+        """The target is gone, or its drain has run out: whoever waits for it gets 502 (C.4), a tunnel is cut."""
         client, exchange = self.client, self.exchange
+        if client is None or exchange is None:
+            self.drop()
+        elif client.tunnel is self:
+            client.transport.close()
+        else:
+            self.drop()
+            client.fail(exchange, 502, "DeregistrationDelayOver")
+
+    def drop(self) -> None:
+        """Break off; the caller tells whoever waits for this exchange."""
         self._let_go()
         self.transport.abort()
-        if (
-            client is not None
-            and exchange is not None
-            and client.current is exchange
-            and self.member.state in ("draining", "gone")
-        ):
-            client.fail(exchange, 502, "DeregistrationDelayOver")
+
+    def close(self) -> None:
+        """End a tunnel: what was written still goes out."""
+        self._let_go()
+        self.transport.close()
 
     def _let_go(self) -> None:
         self.member.busy.discard(self)
@@ -115,140 +139,154 @@ class Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         client, exchange = self.client, self.exchange
-        if self.reading is Reading.TUNNEL and client is not None:
-            client.transport.write(data)
-        elif client is None or exchange is None:
+        if client is None or exchange is None:
             self.transport.close()  # bytes that nobody asked for
-        elif self.reading is Reading.HEAD:
+        elif self.body is not None:
+            self._body(client, exchange, data)
+        elif client.tunnel is self:
+            client.active = clock.now()
+            exchange.sent += len(data)
+            client.transport.write(data)
+        elif self.buffer or not self._again(client, exchange, data):
             try:
                 self._head(client, exchange, data)
             except BadAnswer:
-                self._let_go()
-                self.transport.abort()
+                self.drop()
                 client.fail(exchange, 502, "BadAnswer")
-        else:
-            self._body(client, exchange, data)
+
+    def _again(self, client: Client, exchange: Exchange, data: bytes) -> bool:
+        """The fast path: a whole answer in one piece, with a head that was parsed before. False: nothing was done."""
+        end = data.find(b"\r\n\r\n") + 4
+        reply = client.listener.replies.known.get(data[:end])
+        if reply is None or len(data) - end != reply.length or not exchange.complete or exchange.method == b"HEAD":
+            return False
+        exchange.status, exchange.first_byte = reply.status, clock.now()
+        self._whole(client, exchange, reply, data[end:])
+        return True
 
     def _head(self, client: Client, exchange: Exchange, data: bytes) -> None:
+        """Heads until the final one."""
         if self.buffer:
             data, self.buffer = self.buffer + data, b""
-        end = data.find(b"\r\n\r\n")
-        if end < 0:
-            if len(data) > LARGEST_HEAD:
-                raise BadAnswer("head too large")
-            self.buffer = data
-            return None
-        head, rest = data[:end], data[end + 4 :]
-        found = STATUS_LINE.match(head)
-        if found is None:
-            raise BadAnswer("no status line")
-        status = int(found[2])
-        if status == 101:
-            return self._switch(client, exchange, head, rest)
-        if status < 200:
-            if exchange.v11:
-                client.transport.write(data[: end + 4])
-            return self._head(client, exchange, rest) if rest else None
-        exchange.status, exchange.first_byte = status, clock.now()
-        self._answer(client, exchange, head, rest, http11=found[1] == b"1")
-        return None
+        while (end := data.find(b"\r\n\r\n") + 4) >= 4:
+            reply, data = self._read(data[:end], client.listener.replies), data[end:]
+            if reply.status >= 200 or reply.status == 101:
+                self._final(client, exchange, reply, data)
+                return
+            if exchange.head.v11:  # an interim answer goes to a client that knows them (RFC 9110 section 15.2)
+                client.transport.write(reply.lines + b"\r\n")
+        if len(data) > LARGEST or b"\n\n" in data:
+            raise BadAnswer("a head without end")
+        self.buffer = data
 
-    def _answer(self, client: Client, exchange: Exchange, head: bytes, rest: bytes, *, http11: bool) -> None:
-        """Pass the head on with our own framing, then the body."""
-        lines = head.split(b"\r\n")
-        kept, length, chunked, self.keep_alive = _headers(lines[1:], http11=http11)
-        out = [b"HTTP/1.1" + lines[0][8:], *kept]
-        assert exchange.status is not None
-        if exchange.method == b"HEAD" or exchange.status in (204, 304):
-            self.reading, self.left = Reading.LENGTH, 0
-        elif chunked:
-            self.reading, self.ended, self.chunks = Reading.CHUNKS, False, HttpResponseParser(self)
-            self.chunks.feed_data(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-            if exchange.v11:
-                out.append(b"Transfer-Encoding: chunked")
-        elif length is not None:
-            self.reading, self.left = Reading.LENGTH, length
+    def _read(self, raw: bytes, memo: Memo[Reply]) -> Reply:
+        reply = memo.known.get(raw)
+        if reply is None:
+            reply, mark = parse(raw), hash(raw)
+            if mark == self.previous and reply.plain:
+                memo.learn(raw, reply)
+            self.previous = mark
+        return reply
+
+    def _final(self, client: Client, exchange: Exchange, reply: Reply, rest: bytes) -> None:
+        if reply.status == 101:
+            self._switch(client, exchange, reply, rest)
+            return
+        exchange.status, exchange.first_byte = reply.status, clock.now()
+        client.active = exchange.first_byte
+        if len(rest) == reply.length and reply.plain and exchange.complete and exchange.method != b"HEAD":
+            self._whole(client, exchange, reply, rest)
         else:
-            self.reading, self.keep_alive = Reading.UNTIL_CLOSE, False
-        if self.reading is Reading.UNTIL_CLOSE or (chunked and not exchange.v11):
+            self._answer(client, exchange, reply, rest)
+
+    def _whole(self, client: Client, exchange: Exchange, reply: Reply, body: bytes) -> None:
+        """All of the answer is here: one write, and the connection is free again."""
+        lines = reply.lines
+        if exchange.sticky is not None or exchange.add_headers:
+            lines += exchange.added(lines)
+        out = b"%b%b%b" % (lines, STAYS if exchange.keep_alive else CLOSES, body)
+        exchange.answered = True
+        exchange.sent = len(out)
+        client.transport.write(out)
+        self.client = self.exchange = exchange.upstream = None
+        if exchange.reuse:
+            self.park()
+        else:
+            self._let_go()
+            self.transport.close()
+        client.finish(exchange, reply.status)
+
+    def _answer(self, client: Client, exchange: Exchange, reply: Reply, rest: bytes) -> None:
+        """Pass the head on with our own framing, then as much of the body as is here, in one write."""
+        self.body, self.keep_alive = reply.body(exchange.method), reply.keep_alive
+        framing = b""
+        if reply.chunked and exchange.head.v11:
+            framing = b"Transfer-Encoding: chunked\r\n"
+        if isinstance(self.body, UntilClose):
+            self.keep_alive = exchange.keep_alive = False
+        elif isinstance(self.body, Chunks) and not exchange.head.v11:
             exchange.keep_alive = False
         stays = exchange.keep_alive and exchange.complete
-        out.append(b"Connection: keep-alive\r\n\r\n" if stays else b"Connection: close\r\n\r\n")
+        head = reply.lines + framing + exchange.added(reply.lines) + (STAYS if stays else CLOSES)
         exchange.answered = True
-        self._write_first(client, exchange, b"\r\n".join(out), rest)
-
-    def _write_first(self, client: Client, exchange: Exchange, head: bytes, rest: bytes) -> None:
-        """Head and what came with it in one write, where the body has a length."""
-        exchange.sent += len(head)
-        if self.reading is Reading.LENGTH and len(rest) <= self.left:
-            client.transport.write(head + rest)
-            exchange.sent += len(rest)
-            self.left -= len(rest)
-            if not self.left:
-                self._done()
-            return
-        client.transport.write(head)
-        if rest or (self.reading is Reading.LENGTH and not self.left):
-            self._body(client, exchange, rest)
-
-    def _body(self, client: Client, exchange: Exchange, data: bytes) -> None:
-        client.active = clock.now()
-        exchange.sent += len(data)
-        if self.reading is Reading.LENGTH:
-            if len(data) > self.left:
-                data, self.keep_alive = data[: self.left], False
-            client.transport.write(data)
-            self.left -= len(data)
-            if not self.left:
-                self._done()
-        elif self.reading is Reading.CHUNKS:
-            if exchange.v11:
-                client.transport.write(data)
-            try:
-                self.chunks.feed_data(data)
-            except HttpParserError:
-                self._let_go()
-                self.transport.abort()
-                client.fail(exchange, 502, "BadChunk")
-                return
-            if self.ended:
-                self._done()
+        if rest or (isinstance(self.body, Length) and not self.body.left):
+            self._body(client, exchange, rest, head)
         else:
-            client.transport.write(data)
+            exchange.sent += len(head)
+            client.transport.write(head)
 
-    def on_body(self, part: bytes) -> None:
-        """Chunks are taken apart for a client of HTTP/1.0."""
-        if self.exchange is not None and not self.exchange.v11 and self.client is not None:
-            self.client.transport.write(part)
+    def _body(self, client: Client, exchange: Exchange, data: bytes, head: bytes = b"") -> None:
+        """A part of the body, with the head in front where it is the first; chunks are taken apart and made anew."""
+        assert self.body is not None
+        client.active = clock.now()
+        try:
+            part, rest = self.body.feed(data)
+        except BadFraming:
+            self.drop()
+            client.fail(exchange, 502, "BadChunk")
+            return
+        if exchange.head.v11 and isinstance(self.body, Chunks):
+            part = b"%x\r\n%b\r\n" % (len(part), part) if part else b""
+            if rest is not None:
+                part += b"0\r\n\r\n"
+        out = head + part
+        if out:
+            exchange.sent += len(out)
+            client.transport.write(out)
+        if rest is not None:
+            self._done(client, exchange, surplus=bool(rest))
 
-    def on_message_complete(self) -> None:
-        self.ended = True
-
-    def _done(self) -> None:
-        client, exchange = self.client, self.exchange
-        assert client is not None
-        assert exchange is not None
+    def _done(self, client: Client, exchange: Exchange, *, surplus: bool) -> None:
+        """The answer is through. A target that said more than it announced is not asked again on this connection."""
         assert exchange.status is not None
         self._let_go()
-        if self.keep_alive and exchange.complete:
+        if self.keep_alive and exchange.complete and exchange.reuse and not surplus:
             self.park()
         else:
             self.transport.close()
         client.finish(exchange, exchange.status)
 
-    def _switch(self, client: Client, exchange: Exchange, head: bytes, rest: bytes) -> None:
-        """101: from here on bytes pass both ways until either side closes."""
-        if not exchange.upgrade:
+    def _switch(self, client: Client, exchange: Exchange, reply: Reply, rest: bytes) -> None:
+        """101: from here on bytes pass both ways until either side closes, those first that came early."""
+        if not exchange.head.upgrade:
             raise BadAnswer("101 unasked")
         exchange.status, exchange.first_byte, exchange.answered = 101, clock.now(), True
-        lines = head.split(b"\r\n")
-        upgrade = next((line for line in lines if line.lower().startswith(b"upgrade:")), b"Upgrade: websocket")
-        kept, *_ = _headers(lines[1:], http11=True)
-        client.transport.write(b"\r\n".join([lines[0], *kept, b"Connection: upgrade", upgrade]) + b"\r\n\r\n" + rest)
-        self.reading, client.tunnel = Reading.TUNNEL, self
-        early, client.early = client.early, b""
+        protocol = reply.upgrade or exchange.head.upgrade
+        head = (
+            reply.lines
+            + b"Connection: upgrade\r\nUpgrade: "
+            + protocol
+            + b"\r\n"
+            + exchange.added(reply.lines)
+            + b"\r\n"
+        )
+        exchange.sent += len(head) + len(rest)
+        client.transport.write(head + rest)
+        client.tunnel = self
+        early, client.buffer = client.buffer, b""
         if early:
             self.transport.write(early)
+        client.steer()
 
     # ---- its end
 
@@ -258,54 +296,28 @@ class Upstream(asyncio.Protocol):
         if client is None or exchange is None:
             if self in self.member.idle:
                 self.member.idle.remove(self)
-        elif self.reading is Reading.TUNNEL:
+        elif client.tunnel is self:
             client.current, client.tunnel = None, None
             client._end(exchange, 101, "-")
             client.transport.close()
-        elif self.reading is Reading.UNTIL_CLOSE and error is None:
+        elif isinstance(self.body, UntilClose) and error is None:
             assert exchange.status is not None
             client.finish(exchange, exchange.status)
         else:  # closed or reset with a request outstanding: 502, and no second try (C.6)
             client.fail(exchange, 502, "TargetClosed")
 
+    def hold(self, *, held: bool) -> None:
+        """Read on only while the client takes what is read."""
+        if held != self.held and not self.transport.is_closing():
+            self.held = held
+            (self.transport.pause_reading if held else self.transport.resume_reading)()
+
     def pause_writing(self) -> None:
         self.full = True
         if self.client is not None:
-            self.client.steer() if self.reading is not Reading.TUNNEL else self.client.transport.pause_reading()
+            self.client.steer()
 
     def resume_writing(self) -> None:
         self.full = False
         if self.client is not None:
-            self.client.steer() if self.reading is not Reading.TUNNEL else self.client.transport.resume_reading()
-
-
-def _headers(lines: list[bytes], *, http11: bool) -> tuple[list[bytes], int | None, bool, bool]:
-    """(lines to pass on, content length, chunked, keep-alive) of a target's head. Raises BadAnswer on framing that contradicts itself."""
-    kept: list[bytes] = []
-    length: int | None = None
-    chunked, keep_alive = False, http11
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not name or name[-1:] in b" \t" or line[:1] in b" \t" or FORBIDDEN.search(line):
-            raise BadAnswer("bad header")
-        value = value.strip()
-        match name.lower():
-            case b"content-length":
-                if not value.isdigit() or (length is not None and length != int(value)):
-                    raise BadAnswer("bad length")
-                if length is None:
-                    kept.append(line)
-                length = int(value)
-            case b"transfer-encoding":
-                if value.lower() != b"chunked" or chunked:
-                    raise BadAnswer("bad transfer encoding")
-                chunked = True
-            case b"connection":
-                keep_alive = b"close" not in value.lower() and (keep_alive or b"keep-alive" in value.lower())
-            case b"keep-alive" | b"proxy-connection" | b"upgrade":
-                pass
-            case _:
-                kept.append(line)
-    if chunked and length is not None:
-        raise BadAnswer("length and chunks")
-    return kept, length, chunked, keep_alive
+            self.client.steer()

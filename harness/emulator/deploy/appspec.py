@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,11 +55,7 @@ class _Node:
 
 def parse(text: str) -> AppSpec:
     """The AppSpec in `text`. Raises AppSpecInvalid."""
-    try:
-        tree = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise AppSpecInvalid(f"The AppSpec file is neither YAML nor JSON: {' '.join(str(error).split())}") from error
-    root = _Node(tree, "AppSpec file")
+    root = _Node(_tree(text), "AppSpec file")
     if str(root.need("version")) not in ("0.0", "0"):
         raise AppSpecInvalid(f"AppSpec file version is {root.get('version')}; it must be 0.0")
     properties = _service(root.need("Resources")).node("Properties")
@@ -66,11 +64,23 @@ def parse(text: str) -> AppSpec:
         task_definition=_text(properties, "TaskDefinition"),
         container_name=_text(load_balancer, "ContainerName"),
         container_port=_port(load_balancer),
-        platform_version=properties.get("PlatformVersion"),
+        platform_version=_text(properties, "PlatformVersion") if properties.get("PlatformVersion") else None,
         network=_network(properties),
         capacity_providers=_capacity_providers(properties),
         hooks=_hooks(root.get("Hooks")),
     )
+
+
+def _tree(text: str) -> object:
+    """JSON, or YAML: a JSON text that is indented with tabs is no YAML."""
+    try:
+        with suppress(ValueError):
+            return json.loads(text)
+        return YAML(typ="safe", pure=True).load(text)
+    except RecursionError as error:
+        raise AppSpecInvalid("The AppSpec file is nested too deeply") from error
+    except (YAMLError, ValueError, TypeError) as error:
+        raise AppSpecInvalid(f"The AppSpec file is neither YAML nor JSON: {' '.join(str(error).split())}") from error
 
 
 def _service(resources: object) -> _Node:
@@ -105,9 +115,9 @@ def _network(properties: _Node) -> dict[str, Any] | None:
     awsvpc = properties.node("NetworkConfiguration").node("AwsvpcConfiguration")
     return {
         "awsvpcConfiguration": {
-            "subnets": list(awsvpc.need("Subnets")),
-            "securityGroups": list(awsvpc.need("SecurityGroups")),
-            "assignPublicIp": awsvpc.need("AssignPublicIp"),
+            "subnets": _texts(awsvpc, "Subnets"),
+            "securityGroups": _texts(awsvpc, "SecurityGroups"),
+            "assignPublicIp": _one_of(awsvpc, "AssignPublicIp", ("ENABLED", "DISABLED")),
         }
     }
 
@@ -115,15 +125,39 @@ def _network(properties: _Node) -> dict[str, Any] | None:
 def _capacity_providers(properties: _Node) -> list[dict[str, Any]] | None:
     if (strategy := properties.get("CapacityProviderStrategy")) is None:
         return None
-    items = [_Node(item, f"{properties.where} CapacityProviderStrategy") for item in strategy]
+    where = f"{properties.where} CapacityProviderStrategy"
+    if not isinstance(strategy, Sequence) or isinstance(strategy, str):
+        raise AppSpecInvalid(f"{where} must be a list, not {_kind(strategy)}")
+    items = [_Node(item, where) for item in strategy]
     return [
         {
             "capacityProvider": _text(item, "CapacityProvider"),
-            "base": int(item.get("Base") or 0),
-            "weight": int(item.get("Weight") or 0),
+            "base": _count(item, "Base"),
+            "weight": _count(item, "Weight"),
         }
         for item in items
     ]
+
+
+def _count(node: _Node, key: str) -> int:
+    """A number that is 0 where it is not given."""
+    value = node.get(key) or 0
+    if not str(value).isdigit():
+        raise AppSpecInvalid(f"{node.where} {key} must be a number of 0 or more, not {value!r}")
+    return int(value)
+
+
+def _texts(node: _Node, key: str) -> list[str]:
+    value = node.need(key)
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(one, str) for one in value):
+        raise AppSpecInvalid(f"{node.where} {key} must be a list of text, not {_kind(value)}")
+    return list(value)
+
+
+def _one_of(node: _Node, key: str, words: tuple[str, ...]) -> str:
+    if (value := node.need(key)) not in words:
+        raise AppSpecInvalid(f"{node.where} {key} is {value!r}; it must be {' or '.join(words)}")
+    return str(value)
 
 
 def _hooks(value: object) -> dict[str, str]:
@@ -139,7 +173,9 @@ def _hooks(value: object) -> dict[str, str]:
         for event, function in entry.items():
             if (name := known.get(str(event).lower())) is None:
                 raise AppSpecInvalid(f"AppSpec file Hooks names {event}; it must be one of {', '.join(HOOKED_EVENTS)}")
-            hooks[name] = str(function)
+            if not isinstance(function, str) or not function:
+                raise AppSpecInvalid(f"AppSpec file Hooks {name} must name a function, not {_kind(function)}")
+            hooks[name] = function
     return hooks
 
 

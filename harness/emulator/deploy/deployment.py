@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -110,6 +110,7 @@ class Deployment:
     stop: asyncio.Future[DeploymentStopped] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     continue_ready: asyncio.Event = field(default_factory=asyncio.Event)
     continue_termination: asyncio.Event = field(default_factory=asyncio.Event)
+    told: Callable[[str], None] = lambda status: None  # hears every status that the deployment takes on
 
     @property
     def ended(self) -> bool:
@@ -122,6 +123,7 @@ class Deployment:
             self.started = at
         if self.ended:
             self.completed = at
+        self.told(wanted)
 
     def mark(self, name: str, wanted: str, at: float, diagnostics: str = "") -> None:
         """The only writer of a lifecycle event's status."""
@@ -154,6 +156,11 @@ class Deployment:
 def new_id() -> str:
     """`d-` and nine characters of [A-Z0-9] (A.3.2)."""
     return "d-" + "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(9))
+
+
+def events_of_rollback(pair: Pair, *, listed: bool) -> dict[str, LifecycleEvent]:
+    """`listed`: every event, else AllowTraffic alone (H.6)."""
+    return events_of(pair) if listed else {"AllowTraffic": LifecycleEvent("AllowTraffic")}
 
 
 def events_of(pair: Pair) -> dict[str, LifecycleEvent]:

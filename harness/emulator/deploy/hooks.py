@@ -12,6 +12,7 @@ from harness.clock import Clock
 from harness.emulator.cloud import AwsError
 from harness.emulator.deploy.deployment import DeploymentFailed
 from harness.emulator.deploy.port import Port
+from harness.emulator.settings import Settings
 
 FAILED = "The deployment failed because one or more of the lifecycle event validation functions failed."
 NO_CALLBACK = (
@@ -36,19 +37,21 @@ class Hooks:
         self._executions: dict[str, Execution] = {}
 
     async def run(
-        self, deployment_id: str, function: str, port: Port, clock: Clock, limit: float, *, error_fails: bool
+        self, deployment_id: str, function: str, port: Port, clock: Clock, limit: float, settings: Settings
     ) -> None:
         """Invoke `function` and wait for its callback, at most `limit` real seconds. Raises DeploymentFailed."""
         execution = Execution(base64.b64encode(secrets.token_bytes(48)).decode(), deployment_id)
         self._executions[execution.id] = execution
         payload = {"DeploymentId": deployment_id, "LifecycleEventHookExecutionId": execution.id}
-        invoked = asyncio.ensure_future(self._invoke(port, function, payload, execution, error_fails=error_fails))
+        invoked = asyncio.ensure_future(
+            self._invoke(port, function, payload, execution, error_fails=settings.hook_error_fails)
+        )
         timer = asyncio.ensure_future(clock.sleep(limit))
         try:
             waiting: list[asyncio.Future[Any]] = [execution.answer, timer]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not execution.answer.done():
-                raise DeploymentFailed("HOOK_EXECUTION_FAILURE", NO_CALLBACK)
+                raise DeploymentFailed(settings.hook_timeout_code, NO_CALLBACK)
             if execution.answer.result() != "Succeeded":
                 raise DeploymentFailed("HOOK_EXECUTION_FAILURE", FAILED)
         finally:

@@ -7,15 +7,16 @@ and the supervisor decides what it means.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.clock import Clock, Compressed
 from harness.emulator.cloud import AwsError
 from harness.emulator.deploy import timetable
 from harness.emulator.deploy.deployment import Deployment, DeploymentFailed, DeploymentStopped, Plan
+from harness.emulator.deploy.guard import Guard
 from harness.emulator.deploy.hooks import Hooks
 from harness.emulator.deploy.port import Port, Service, TaskSet
-from harness.emulator.deploy.traffic import Traffic
+from harness.emulator.deploy.traffic import Traffic, elb_invalid
 from harness.emulator.settings import Settings
 
 POLL = 0.5  # real seconds between two looks at a task set; a change of state wakes earlier
@@ -24,6 +25,7 @@ INSTALL_TIMED_OUT = (
     "This time out period is 60 minutes."
 )
 READY_TIMED_OUT = "The deployment timed out while waiting for a notification to continue. This time out period is {minutes:.0f} minutes."
+LEFTOVER = "The ECS service still has a task set that an earlier deployment left: {ids}."
 GREEN_UNHEALTHY = "CodeDeploy detected that the replacement task set is unhealthy."
 
 
@@ -37,10 +39,11 @@ class BlueGreen:
     clock: Compressed
     hooks: Hooks
     settings: Settings
+    guard: Guard = field(default_factory=Guard)
 
     async def run(self) -> None:
         """From Created to the end of the termination wait; `finish` is what remains."""
-        self.deployment.become("InProgress", self.clock.now())
+        await self.start()
         await self.hook("BeforeInstall")
         await self.install()
         await self.hook("AfterInstall")
@@ -56,27 +59,30 @@ class BlueGreen:
         await self.hook("AfterAllowTraffic")
         await self.wait_for_termination()
 
+    async def start(self) -> None:
+        """Created for a moment; what was deleted meanwhile fails the deployment (A.5.4)."""
+        await self.clock.sleep(self.settings.created_seconds / self.clock.factor)
+        self.deployment.become("InProgress", self.clock.now())
+        await self.guard.start()
+
     async def hook(self, name: str) -> None:
         """An event that only runs the function named for it, if any; without one it succeeds at once."""
         with self.deployment.running(name, self.clock):
             if function := self.plan.app_spec.hooks.get(name):
                 limit = timetable.limit(timetable.HOOK_LIMIT, self.clock.factor)
-                await self.hooks.run(
-                    self.deployment.id,
-                    function,
-                    self.port,
-                    self.clock,
-                    limit,
-                    error_fails=self.settings.hook_error_fails,
-                )
+                await self.guard.invoke(function)
+                await self.hooks.run(self.deployment.id, function, self.port, self.clock, limit, self.settings)
 
     async def install(self) -> None:
         """Create the replacement task set behind the idle target group, and wait until ECS calls it steady (A.3.4)."""
         with self.deployment.running("Install", self.clock):
             service, blue = await self._service()
             self.traffic = await self._traffic(blue)
-            await self.traffic.check(test_must_match=self.settings.test_listener_check == "fail")
+            await self.traffic.check()
             self.deployment.blue_id = blue.id
+            await self._clear_leftovers(service, blue)
+            if self.settings.attach_idle_at_deployment_start:
+                await self.traffic.attach_idle()
             green = await self._create_green(service)
             self.deployment.green_id = green.id
             await self._steady_within(timetable.limit(timetable.INSTALL_LIMIT, self.clock.factor))
@@ -140,19 +146,22 @@ class BlueGreen:
         try:
             groups = await self.port.target_groups(pair.names)
         except AwsError as error:
-            raise DeploymentFailed(
-                "ELASTIC_LOAD_BALANCING_INVALID", f"The ELB could not be updated due to the following error: {error}"
-            ) from error
+            raise elb_invalid(error) from error
         arns = {group.arn for group in groups.values()}
         live = blue.target_group
         if live is None or live not in arns:
-            raise DeploymentFailed(
-                "ELASTIC_LOAD_BALANCING_INVALID",
-                "The ELB could not be updated due to the following error: "
-                f"Primary taskset target group must be behind listener {pair.production_listener}",
-            )
+            raise elb_invalid(f"Primary taskset target group must be behind listener {pair.production_listener}")
         self.health_checks = [group.health_check for group in groups.values()]
-        return Traffic(self.port, pair.production_listener, pair.test_listener, live, (arns - {live}).pop())
+        idle = (arns - {live}).pop()
+        return Traffic(self.port, pair.production_listener, pair.test_listener, live, idle, self.settings)
+
+    async def _clear_leftovers(self, service: Service, blue: TaskSet) -> None:
+        """A replacement task set that an earlier deployment left behind the target group which green is to have (A.5.6)."""
+        left = [one for one in service.task_sets if one.status == "ACTIVE" and one.id != blue.id]
+        if left and self.settings.leftover_task_set == "fail":
+            raise DeploymentFailed("ECS_UPDATE_ERROR", LEFTOVER.format(ids=", ".join(one.id for one in left)))
+        for one in left if self.settings.leftover_task_set == "delete" else []:
+            await self.port.delete_task_set(self.plan.cluster, self.plan.service, one.id)
 
     async def _create_green(self, service: Service) -> TaskSet:
         plan = self.plan
@@ -176,11 +185,15 @@ class BlueGreen:
 
     async def _make_green_primary(self) -> None:
         assert self.deployment.green_id is not None
-        await self.port.set_primary(self.plan.cluster, self.plan.service, self.deployment.green_id)
+        try:
+            await self.port.set_primary(self.plan.cluster, self.plan.service, self.deployment.green_id)
+        except AwsError as error:
+            raise DeploymentFailed("ECS_UPDATE_ERROR", ecs_update_error(error, self.deployment.id)) from error
 
     async def _effective_waits(self) -> list[float]:
         """Real seconds of each wait between two shifts and of the termination wait, with the detection floor in force."""
         declared = [shift.wait for shift in self.plan.routing.shifts() if shift.wait] + [self.plan.termination_wait]
+        self.declared_after_shift = sum(declared)
         at_least = self.plan.floor
         if at_least is None:
             alarms = await self.port.alarms(self.plan.alarms)
@@ -201,8 +214,11 @@ class BlueGreen:
             await asyncio.gather(waiting, telling, return_exceptions=True)
 
     async def _green_settled(self) -> None:
-        """Compressed waits may end while green is out of its steady state: it gets the time to show what it is."""
-        if self.clock.factor > 1:
+        """Compressed waits may end while green is out of its steady state: it gets the time to show what it is.
+
+        Only where AWS's own waits are long enough to find out; a shorter deployment succeeds with sick tasks there too.
+        """
+        if self.clock.factor > 1 and self.declared_after_shift >= self.settings.unhealthy_green_seconds:
             while (
                 (green := await self._green()) is not None
                 and not green.stable

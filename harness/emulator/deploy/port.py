@@ -207,21 +207,10 @@ class Port:
                 return rules
             marker = {"Marker": answer["NextMarker"]}
 
-    async def forward(self, rule: Rule, weights: Mapping[str, int]) -> None:
+    async def forward(self, rule: Rule, weights: Mapping[str, int], *, keep_stickiness: bool = False) -> None:
         """Replace the forward action of `rule`; stickiness off, as CodeDeploy writes it (C.2). Answers once it is in force."""
-        forward = {
-            "Type": "forward",
-            "ForwardConfig": {
-                "TargetGroups": [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()],
-                "TargetGroupStickinessConfig": {"Enabled": False},
-            },
-        }
         actions = [
-            {**forward, "Order": action["Order"]}
-            if action["Type"] == "forward" and "Order" in action
-            else forward
-            if action["Type"] == "forward"
-            else action
+            _forwarding(action, weights, keep_stickiness) if action["Type"] == "forward" else action
             for action in rule.actions
         ]
         if rule.default:
@@ -254,6 +243,18 @@ class Port:
             Payload=json.dumps(payload).encode(),
         )
         return answer.get("FunctionError")
+
+
+def _forwarding(action: Mapping[str, Any], weights: Mapping[str, int], keep_stickiness: bool) -> dict[str, Any]:
+    """A forward action over the groups of `weights`, in the order and, if wanted, with the stickiness of `action`."""
+    off = {"Enabled": False}
+    before = action.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", off)
+    config = {
+        "TargetGroups": [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()],
+        "TargetGroupStickinessConfig": before if keep_stickiness else off,
+    }
+    order = {"Order": action["Order"]} if "Order" in action else {}
+    return {"Type": "forward", "ForwardConfig": config, **order}
 
 
 def _task_set(raw: Mapping[str, Any]) -> TaskSet:

@@ -56,8 +56,8 @@ class RoutingInvalid(ValueError):
     """A trafficRoutingConfig that CodeDeploy refuses; the message says what would be right."""
 
 
-def from_aws(config: Mapping[str, Any]) -> Routing:
-    """The routing of an ECS trafficRoutingConfig. Raises RoutingInvalid."""
+def from_aws(config: Mapping[str, Any], *, limited: bool = True) -> Routing:
+    """The routing of an ECS trafficRoutingConfig, within the bounds that AWS documents for Lambda. Raises RoutingInvalid."""
     kind = config.get("type", "AllAtOnce")
     if kind == "AllAtOnce":
         return Routing("AllAtOnce")
@@ -68,12 +68,13 @@ def from_aws(config: Mapping[str, Any]) -> Routing:
     if not part:
         raise RoutingInvalid(f"type is {kind} but timeBased{word.title()} is missing")
     percent, interval = part.get(f"{word}Percentage", 0), part.get(f"{word}Interval", 0)
-    if not 1 <= percent <= 99:
-        raise RoutingInvalid(f"{word}Percentage is {percent}; it must be between 1 and 99")
+    most = 99 if limited else 100
+    if not 1 <= percent <= most:
+        raise RoutingInvalid(f"{word}Percentage is {percent}; it must be between 1 and {most}")
     if interval < 1:
         raise RoutingInvalid(f"{word}Interval is {interval}; it must be at least 1 minute")
     routing = Routing(kind, percent, interval)
-    if (total := sum(shift.wait for shift in routing.shifts()) / 60) > 2880:
+    if (total := sum(shift.wait for shift in routing.shifts()) / 60) > 2880 and limited:
         raise RoutingInvalid(f"the traffic shift takes {total:.0f} minutes; it must take at most 2880")
     return routing
 

@@ -36,7 +36,7 @@ class Supervisor:
         except DeploymentFailed as why:
             await self._end_early(why)
         except AwsError as error:
-            await self._end_early(DeploymentFailed("INTERNAL_ERROR", f"{error.code}: {error}"))
+            await self._end_early(failure_of(error))
         self.changed()
 
     def _watches(self) -> list[Coroutine[Any, Any, None]]:
@@ -45,7 +45,7 @@ class Supervisor:
             watch.green(work.deployment, work.plan, work.port, work.clock, work.settings)
         ]
         if work.plan.alarms:
-            watches.append(watch.alarms(work.plan, work.port, work.clock, work.settings))
+            watches.append(watch.alarms(work.deployment, work.plan, work.port, work.clock, work.settings))
         return watches
 
     async def _stop_requested(self) -> None:
@@ -102,7 +102,7 @@ class Supervisor:
         work, failed, clock = self.work, self.work.deployment, self.work.clock
         rollback.become("InProgress", clock.now())
         for event in rollback.events:
-            if event != "AllowTraffic":
+            if event != "AllowTraffic":  # no hook runs again
                 rollback.mark(event, "Skipped", clock.now())
         try:
             with rollback.running("AllowTraffic", clock):
@@ -111,8 +111,8 @@ class Supervisor:
                     await self._restore_primary(failed.blue_id)
             if failed.green_id is not None:
                 await work.port.delete_task_set(work.plan.cluster, work.plan.service, failed.green_id)
-        except AwsError as error:
-            rollback.error = DeploymentFailed("INTERNAL_ERROR", f"{error.code}: {error}")
+        except (AwsError, DeploymentFailed) as error:
+            rollback.error = failure_of(error)
             rollback.become("Failed", clock.now())
             return
         rollback.become("Succeeded", clock.now())
@@ -122,3 +122,10 @@ class Supervisor:
         service = await work.port.service(work.plan.cluster, work.plan.service)
         if service is not None and (service.primary is None or service.primary.id != blue):
             await work.port.set_primary(work.plan.cluster, work.plan.service, blue)
+
+
+def failure_of(error: AwsError | DeploymentFailed) -> DeploymentFailed:
+    """An error of AWS's that no step expected is CodeDeploy's INTERNAL_ERROR."""
+    if isinstance(error, DeploymentFailed):
+        return error
+    return DeploymentFailed("INTERNAL_ERROR", f"{error.code}: {error}")

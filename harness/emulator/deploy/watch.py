@@ -19,11 +19,12 @@ UNREADABLE = "The deployment was stopped because its alarms could not be read: {
 RECOVERY_AT_LEAST = 20.0  # compressed, green still gets the real time that replacing a task takes
 
 
-async def alarms(plan: Plan, port: Port, clock: Compressed, settings: Settings) -> NoReturn:
+async def alarms(deployment: Deployment, plan: Plan, port: Port, clock: Compressed, settings: Settings) -> NoReturn:
     """Raise DeploymentStopped(ALARM_ACTIVE) when an alarm is in ALARM (A.5.1), also one that was red before."""
     ignored: set[str] = set() if settings.alarm_at_start_stops else await _red(plan, port)
     while True:
-        red = await _red(plan, port)
+        unwatched = deployment.termination_wait_started and not settings.alarms_in_termination_wait
+        red = set() if unwatched else await _red(plan, port)
         ignored &= red
         if active := [name for name in plan.alarms if name in red - ignored]:
             names = " ".join(f"<{name}>" for name in active)

@@ -10,16 +10,27 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from harness import images
 from harness.clock import Clock, Wall
-from harness.emulator.runtime.base import CannotPull, CannotStart, ContainerSpec, Exit
+from harness.emulator.runtime.base import (
+    CannotPull,
+    CannotStart,
+    ContainerSpec,
+    Exit,
+    ImageSource,
+    StoredImage,
+    not_found,
+    wrong_platform,
+)
+from harness.emulator.runtime.inside import Inside, lines_of
 
 MARKER = "REHEARSAL_TASK_OF"  # in the environment of everything started from a state directory
 PORTS = range(20000, 30000)  # below the ephemeral range, so that no outgoing connection takes one
@@ -35,41 +46,37 @@ class ProcessRuntime:
         self.home, self._clock = home.resolve(), clock or Wall()
         self._ports = _free_ports()
         self._containers: set[ProcessContainer] = set()
+        self.registry: ImageSource | None = None
 
     async def prepare(self) -> None:
         for folder in ("ledger", "logs"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
 
-    async def pull(self, image: str) -> None:
-        self._manifest(image)
+    async def pull(self, image: str, launch_type: str = "FARGATE") -> None:
+        self._manifest(image, launch_type)
 
-    def _manifest(self, image: str) -> images.Manifest:
+    def _manifest(self, image: str, launch_type: str) -> images.Manifest:
         """The image, or CannotPull with the texts of D.2."""
-        manifest = images.find_process_image(self.home, image)
+        stored = self.registry.find(image, launch_type) if self.registry else None
+        manifest = _stored(image, stored) if stored else images.find_process_image(self.home, image)
         if manifest is None:
-            raise CannotPull(
-                "CannotPullContainerError: pull image manifest has been retried 7 time(s): "
-                f"failed to resolve ref {image}: {image}: not found"
-            )
-        if manifest.architecture != images.architecture_of_this_machine():
-            platform = f"linux/{images.architecture_of_this_machine()}"
-            raise CannotPull(
-                "CannotPullContainerError: pull image manifest has been retried 7 time(s): "
-                f"image Manifest does not contain descriptor matching platform '{platform}'."
-            )
+            raise CannotPull(not_found(image, launch_type))
+        if launch_type != "EC2" and manifest.architecture != images.architecture_of_this_machine():
+            raise CannotPull(wrong_platform(f"linux/{images.architecture_of_this_machine()}"))
         return manifest
 
     async def start(self, spec: ContainerSpec) -> ProcessContainer:
-        manifest = self._manifest(spec.image)
+        manifest = self._manifest(spec.image, spec.launch_type)
         port = next(self._ports)
         closed = {other: next(self._ports) for other in spec.ports if other != manifest.port}
         log = self.home / "logs" / f"{spec.task_id}-{spec.name}.log"
+        environment = self._environment(manifest, spec, port)
         try:
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(
-                    *(spec.command or manifest.argv),
+                    *_argv(manifest, spec),
                     cwd=manifest.workdir,
-                    env=self._environment(manifest, spec, port),
+                    env=environment,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -81,6 +88,7 @@ class ProcessRuntime:
         container = ProcessContainer(
             process, spec, addresses, log, self.home / "ledger" / f"{process.pid}.json", self._clock
         )
+        container.inside = Inside(manifest.workdir, environment, addresses)
         self._containers.add(container)
         container.ended.add_done_callback(lambda _: self._containers.discard(container))
         return container
@@ -99,8 +107,30 @@ class ProcessRuntime:
         await asyncio.gather(*(container.wait() for container in containers))
 
 
+def _argv(manifest: images.Manifest, spec: ContainerSpec) -> tuple[str, ...]:
+    """What runs. An image of another architecture, which EC2 pulls, dies with the kernel's words (D.2)."""
+    argv = spec.command or manifest.argv
+    if manifest.architecture == images.architecture_of_this_machine():
+        return argv
+    return ("/bin/sh", "-c", 'echo "exec $0: exec format error" >&2; exit 1', argv[0])
+
+
+def _stored(image: str, stored: StoredImage) -> images.Manifest:
+    """The image that `rehearse build --push` put into a repository. Raises CannotPull for one that `docker push` put there."""
+    manifest = images.manifest_of(stored.config) if stored.config is not None else None
+    if manifest is None:
+        raise CannotPull(
+            f"CannotPullContainerError: {image} is a container's image, and tasks are processes here: push it with "
+            "rehearse build --push, or use the Docker runtime"
+        )
+    return manifest
+
+
 class ProcessContainer:
-    """One process group. `ended` is settled with its Exit."""
+    """One process group. `ended` is settled with its Exit; `inside` is set right after it was made. `folders` are what a crash would
+    leave of it, for `sweep`."""
+
+    inside: Inside
 
     def __init__(
         self,
@@ -110,13 +140,13 @@ class ProcessContainer:
         log: Path,
         ledger: Path,
         clock: Clock,
+        folders: Sequence[Path] = (),
     ) -> None:
         self._process, self._spec, self._log, self._ledger, self._clock = process, spec, log, ledger, clock
         self.addresses = addresses
         self._reason = ""
-        self._ledger.write_text(
-            json.dumps({"pid": process.pid, "started": _start_time(process.pid), "task": spec.task_id})
-        )
+        line = {"pid": process.pid, "started": _start_time(process.pid), "task": spec.task_id}
+        self._ledger.write_text(json.dumps({**line, "folders": [str(folder) for folder in folders]}))
         self.ended: asyncio.Task[Exit] = asyncio.create_task(self._watch())
 
     async def wait(self) -> Exit:
@@ -132,6 +162,12 @@ class ProcessContainer:
             if not self.ended.done():
                 self.kill()
         return await self.wait()
+
+    async def execute(self, command: Sequence[str]) -> int:
+        return await self.inside.run(command)
+
+    async def output(self, after: str) -> tuple[list[str], str]:
+        return lines_of(self._log, int(after or 0), ended=self.ended.done())
 
     def kill(self) -> None:
         """SIGKILL for the whole group."""
@@ -213,8 +249,18 @@ def sweep(home: Path) -> list[str]:
             os.killpg(os.getpgid(process.pid), signal.SIGKILL)
             removed.append(f"process {process.pid}: {name}")
     for line in (home / "ledger").glob("*.json"):
+        removed += _remove_folders(line)
         line.unlink(missing_ok=True)
     return removed
+
+
+def _remove_folders(line: Path) -> Iterator[str]:
+    """What the ledger says went with a process."""
+    with contextlib.suppress(ValueError):
+        for folder in map(Path, json.loads(line.read_text()).get("folders", ())):
+            if folder.is_dir():
+                shutil.rmtree(folder)
+                yield f"folder {folder}"
 
 
 def _left_behind(home: Path) -> Iterator[psutil.Process]:

@@ -7,7 +7,7 @@ from harness.emulator.deploy import routing
 from harness.emulator.services import codedeploy_render as render
 from harness.emulator.services import codedeploy_validation as validation
 from harness.emulator.services.codedeploy_base import page, tags_of
-from harness.emulator.services.codedeploy_deployments import Deployments, revision_key
+from harness.emulator.services.codedeploy_deployments import Deployments
 from harness.emulator.services.codedeploy_groups import Groups
 from harness.emulator.services.codedeploy_state import Application, CustomConfig
 
@@ -29,6 +29,7 @@ class CodeDeploy(Groups, Deployments):
         applications = self.states[caller].applications
         if name in applications:
             raise AwsError("ApplicationAlreadyExistsException", f"Application already exists: {name}")
+        validation.room(applications, validation.APPLICATIONS, "ApplicationLimitExceededException", "applications")
         tags = tags_of(request.get("tags", []))
         applications[name] = Application(name, platform, self.cloud.clock.now(), tags)
         return {"applicationId": applications[name].id}
@@ -37,7 +38,8 @@ class CodeDeploy(Groups, Deployments):
         return {"application": render.application(self.application(caller, request))}
 
     def batch_get_applications(self, caller: Caller, request: Request) -> Answer:
-        found = [self.application(caller, {"applicationName": name}) for name in request.get("applicationNames", [])]
+        names = validation.batch(request.get("applicationNames", []), 100, "applications")
+        found = [self.application(caller, {"applicationName": name}) for name in names]
         return {"applicationsInfo": [render.application(app) for app in found]}
 
     def list_applications(self, caller: Caller, request: Request) -> Answer:
@@ -69,6 +71,10 @@ class CodeDeploy(Groups, Deployments):
             )
         if name in self.states[caller].configs:
             raise AwsError("DeploymentConfigAlreadyExistsException", f"Deployment configuration already exists: {name}")
+        configs = self.states[caller].configs
+        validation.room(
+            configs, validation.CONFIGS, "DeploymentConfigLimitExceededException", "deployment configurations"
+        )
         platform = request.get("computePlatform", "Server")
         if platform != "ECS":
             raise AwsError(
@@ -77,11 +83,13 @@ class CodeDeploy(Groups, Deployments):
                 501,
             )
         try:
-            shape = routing.from_aws(request.get("trafficRoutingConfig", {}))
+            shape = routing.from_aws(
+                request.get("trafficRoutingConfig", {}), limited=self.cloud.settings.custom_config_limits
+            )
         except routing.RoutingInvalid as error:
             raise AwsError("InvalidTrafficRoutingConfigurationException", str(error)) from error
         config = CustomConfig(name, platform, self.cloud.clock.now(), shape)
-        self.states[caller].configs[name] = config
+        configs[name] = config
         return {"deploymentConfigId": config.id}
 
     def get_deployment_config(self, caller: Caller, request: Request) -> Answer:
@@ -112,55 +120,6 @@ class CodeDeploy(Groups, Deployments):
             )
         self.states[caller].configs.pop(name, None)
         return {}
-
-    # ---- revisions
-
-    async def register_application_revision(self, caller: Caller, request: Request) -> Answer:
-        app = self.application(caller, request)
-        if not (given := request.get("revision")):
-            raise AwsError("RevisionRequiredException", "The revision is required.")
-        revision = self.register(caller, app.name, given, await self.app_spec_text(caller, given))
-        revision.description = request.get("description", revision.description)
-        return {}
-
-    def get_application_revision(self, caller: Caller, request: Request) -> Answer:
-        """The only call that returns the AppSpec's text."""
-        app = self.application(caller, request)
-        if not (asked := request.get("revision")):
-            raise AwsError("RevisionRequiredException", "The revision is required.")
-        if (revision := app.revisions.get(revision_key(asked))) is None:
-            raise AwsError("RevisionDoesNotExistException", "The revision could not be found")
-        return {
-            "applicationName": app.name,
-            "revision": revision.location,
-            "revisionInfo": render.revision_info(revision),
-        }
-
-    def batch_get_application_revisions(self, caller: Caller, request: Request) -> Answer:
-        app = self.application(caller, request)
-        asked = request.get("revisions", [])
-        if len(asked) > 25:
-            raise AwsError("BatchLimitExceededException", "The maximum number of revisions in one call is 25.")
-        found = [app.revisions[key] for key in map(revision_key, asked) if key in app.revisions]
-        return {
-            "applicationName": app.name,
-            "revisions": [
-                {"revisionLocation": one.location, "genericRevisionInfo": render.revision_info(one)} for one in found
-            ],
-            "errorMessage": "A revision could not be found" if len(found) < len(asked) else None,
-        }
-
-    def list_application_revisions(self, caller: Caller, request: Request) -> Answer:
-        app = self.application(caller, request)
-        keys = {"registerTime": "registered", "firstUsedTime": "first_used", "lastUsedTime": "last_used"}
-        if (by := request.get("sortBy", "registerTime")) not in keys:
-            raise AwsError("InvalidSortByException", f"{by} is none of {', '.join(keys)}.")
-        ordered = sorted(
-            app.revisions.values(),
-            key=lambda one: getattr(one, keys[by]) or 0.0,
-            reverse=request.get("sortOrder") == "descending",
-        )
-        return page([render.location(one.location) for one in ordered], request, "revisions")
 
     # ---- tags
 

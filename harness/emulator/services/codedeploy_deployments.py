@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
+from functools import partial
 from typing import Any
 
 from harness.clock import Compressed, Waited
 from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request, not_emulated
 from harness.emulator.deploy import appspec
-from harness.emulator.deploy.deployment import Deployment, DeploymentStopped, events_of, new_id
+from harness.emulator.deploy.deployment import Deployment, DeploymentStopped, events_of, events_of_rollback, new_id
 from harness.emulator.deploy.lifecycle import BlueGreen
 from harness.emulator.deploy.routing import ALL_AT_ONCE, Routing
 from harness.emulator.deploy.supervisor import Supervisor
 from harness.emulator.services import codedeploy_render as render
+from harness.emulator.services import codedeploy_triggers as triggers
 from harness.emulator.services import codedeploy_validation as validation
-from harness.emulator.services.codedeploy_base import Base, page
-from harness.emulator.services.codedeploy_state import DeploymentGroup, Record, Revision, plan_of
+from harness.emulator.services.codedeploy_base import page
+from harness.emulator.services.codedeploy_revisions import Revisions
+from harness.emulator.services.codedeploy_role import RoleGuard
+from harness.emulator.services.codedeploy_state import DeploymentGroup, Record, plan_of
+from harness.emulator.services.codedeploy_targets import Targets
 
+STATUSES = ("Created", "Queued", "InProgress", "Baking", "Succeeded", "Failed", "Stopped", "Ready")
 STOPPED_BY_HAND = "The deployment was stopped by a request."
 
 
-class Deployments(Base):
+class Deployments(Targets, Revisions):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self.waits: list[dict[str, Any]] = []  # every compressed wait, oldest first, for /_rehearsal/waits
 
     async def create_deployment(self, caller: Caller, request: Request) -> Answer:
         group = self.group(caller, request)
-        validation.alarms(request.get("overrideAlarmConfiguration"))
-        validation.rollback(request.get("autoRollbackConfiguration"))
+        validation.deployment(request, self.cloud.settings)
         config, routing = self._routing(caller, group, request)
-        revision, spec = await self._revision(caller, group, request)
-        if active := self.states[caller].active(group):
-            raise AwsError(
-                "DeploymentLimitExceededException",
-                f"The Deployment Group '{group.name}' is already deploying deployment '{active.deployment.id}'.",
-            )
+        text, spec = await self._app_spec(caller, request)
+        self._refuse_another(caller, group)
         now = self.cloud.clock.now()
         deployment = Deployment(
             id=new_id(),
@@ -48,6 +48,7 @@ class Deployments(Base):
             description=request.get("description", ""),
             events=events_of(group.pair),
         )
+        revision = self._used(caller, group, request["revision"], text)
         record = self._remember(caller, deployment, group, request, revision)
         self.cloud.spawn(self._run(caller, record), f"deployment {deployment.id}")
         return {"deploymentId": deployment.id}
@@ -63,31 +64,44 @@ class Deployments(Base):
 
     def list_deployments(self, caller: Caller, request: Request) -> Answer:
         """Newest first: clients take the first one for the current (A.8)."""
-        group = self.group(caller, request) if request.get("deploymentGroupName") else None
-        application = self.application(caller, request).name if request.get("applicationName") else None
+        group = self._asked_group(caller, request)
         wanted, span = request.get("includeOnlyStatuses"), request.get("createTimeRange", {})
+        if wrong := [one for one in wanted or [] if one not in STATUSES]:
+            raise AwsError("InvalidDeploymentStatusException", f"{wrong[0]} is none of {', '.join(STATUSES)}.")
+        if span.get("start") and span.get("end") and span["start"] > span["end"]:
+            raise AwsError("InvalidTimeRangeException", "The time range ends before it starts.")
+        if request.get("externalId"):
+            raise AwsError(
+                "InvalidExternalIdException", "Deployments of an external deployment platform do not exist here."
+            )
         found = [
             record.deployment.id
             for record in reversed(self.states[caller].deployments.values())
             if (group is None or record.group is group)
-            and (application is None or record.deployment.application == application)
             and (not wanted or record.deployment.status in wanted)
             and _within(span, record.deployment.created)
         ]
         return page(found, request, "deployments")
 
+    def _asked_group(self, caller: Caller, request: Request) -> DeploymentGroup | None:
+        """Application and group are named together, or neither is (the model's own words)."""
+        if not request.get("applicationName") and not request.get("deploymentGroupName"):
+            return None
+        return self.group(caller, request)
+
     def stop_deployment(self, caller: Caller, request: Request) -> Answer:
         """A.5.2. autoRollbackEnabled true or false decides; left out, the group's events do."""
         deployment = self._running(caller, request)
-        if not deployment.stop.done():
-            deployment.stop.set_result(
-                DeploymentStopped(
-                    self.cloud.settings.manual_stop_code,
-                    STOPPED_BY_HAND,
-                    "DEPLOYMENT_STOP_ON_REQUEST",
-                    roll_back=request.get("autoRollbackEnabled"),
-                )
+        if deployment.stop.done():
+            return {"status": "Succeeded", "statusMessage": f"Deployment {deployment.id} is being stopped already."}
+        deployment.stop.set_result(
+            DeploymentStopped(
+                self.cloud.settings.manual_stop_code,
+                STOPPED_BY_HAND,
+                "DEPLOYMENT_STOP_ON_REQUEST",
+                roll_back=request.get("autoRollbackEnabled"),
             )
+        )
         return {"status": "Pending", "statusMessage": f"Stop request sent to deployment {deployment.id}."}
 
     def continue_deployment(self, caller: Caller, request: Request) -> Answer:
@@ -123,67 +137,6 @@ class Deployments(Base):
         self.states[caller].hooks.callback(record.deployment.id, execution, request.get("status", ""))
         return {"lifecycleEventHookExecutionId": execution}
 
-    # ---- targets
-
-    def list_deployment_targets(self, caller: Caller, request: Request) -> Answer:
-        record = self._started(caller, request)
-        return page([target_id(record.group)], request, "targetIds")
-
-    async def get_deployment_target(self, caller: Caller, request: Request) -> Answer:
-        record = self._started(caller, request)
-        return {"deploymentTarget": await self._target(caller, record, request.get("targetId"))}
-
-    async def batch_get_deployment_targets(self, caller: Caller, request: Request) -> Answer:
-        record = self._started(caller, request)
-        ids = request.get("targetIds", [])
-        if len(ids) > 25:
-            raise AwsError(
-                "DeploymentTargetListSizeExceededException", "The maximum number of targets in one call is 25."
-            )
-        return {"deploymentTargets": [await self._target(caller, record, one) for one in ids]}
-
-    def _started(self, caller: Caller, request: Request) -> Record:
-        record = self.record(caller, request.get("deploymentId"))
-        if record.deployment.status == "Created":
-            raise AwsError("DeploymentNotStartedException", f"The deployment {record.deployment.id} has not started.")
-        return record
-
-    async def _target(self, caller: Caller, record: Record, asked: str | None) -> dict[str, Any]:
-        if not asked:
-            raise AwsError("DeploymentTargetIdRequiredException", "A deployment target ID is required.")
-        if asked != (known := target_id(record.group)):
-            raise AwsError(
-                "DeploymentTargetDoesNotExistException",
-                f"The deployment target {asked} does not exist; the target is {known}",
-            )
-        if not record.settled:
-            record.task_sets = await self._task_sets(caller, record)
-        return render.target(record.deployment, known, record.task_sets)
-
-    async def _task_sets(self, caller: Caller, record: Record) -> list[dict[str, Any]]:
-        """taskSetsInfo as it is now; `identifer` is AWS's own spelling (A.3.3)."""
-        group, port = record.group, self.port(caller)
-        service = await port.service(group.cluster, group.service)
-        if service is None:
-            return record.task_sets
-        record.deployment.target_arn = service.arn
-        names = {one.arn: one.name for one in (await port.target_groups(group.pair.names)).values()}
-        weights = next((rule.weights for rule in await port.rules(group.pair.production_listener) if rule.weights), {})
-        total = sum(weights.values()) or 1
-        return [
-            {
-                "identifer": one.id,
-                "desiredCount": one.desired,
-                "pendingCount": one.pending,
-                "runningCount": one.running,
-                "status": one.status,
-                "trafficWeight": 100.0 * weights.get(one.target_group or "", 0) / total,
-                "targetGroup": {"name": names.get(one.target_group or "", "")},
-                "taskSetLabel": "Green" if one.id == record.deployment.green_id else "Blue",
-            }
-            for one in service.task_sets
-        ]
-
     # ---- parts of create_deployment
 
     def _routing(self, caller: Caller, group: DeploymentGroup, request: Request) -> tuple[str, Routing]:
@@ -194,70 +147,36 @@ class Deployments(Base):
             )
         return name, routing
 
-    async def _revision(
-        self, caller: Caller, group: DeploymentGroup, request: Request
-    ) -> tuple[dict[str, Any], appspec.AppSpec]:
-        """The revision, registered with the application, and its AppSpec. Raises AwsError InvalidRevisionException."""
+    async def _app_spec(self, caller: Caller, request: Request) -> tuple[str, appspec.AppSpec]:
+        """The revision's AppSpec, as text and read. Raises AwsError InvalidRevisionException."""
         if not (given := request.get("revision")):
             raise AwsError("RevisionRequiredException", "The revision is required.")
         text = await self.app_spec_text(caller, given)
         try:
-            spec = appspec.parse(text)
+            return text, appspec.parse(text)
         except appspec.AppSpecInvalid as error:
             raise AwsError("InvalidRevisionException", str(error)) from error
-        revision = self.register(caller, group.application, given, text)
-        now = self.cloud.clock.now()
-        revision.first_used = revision.first_used or now
-        revision.last_used = now
+
+    def _refuse_another(self, caller: Caller, group: DeploymentGroup) -> None:
+        """A.5.5, A.1.3"""
+        if active := self.states[caller].active(group):
+            raise AwsError(
+                "DeploymentLimitExceededException",
+                f"The Deployment Group '{group.name}' is already deploying deployment '{active.deployment.id}'.",
+            )
+        if self.states[caller].running() >= validation.DEPLOYMENTS:
+            raise AwsError(
+                "DeploymentLimitExceededException",
+                f"The account runs {validation.DEPLOYMENTS} deployments in this region already.",
+            )
+
+    def _used(self, caller: Caller, group: DeploymentGroup, given: dict[str, Any], text: str) -> dict[str, Any]:
+        """The location of the revision, which `group` now uses."""
+        revision, now = self.register(caller, group.application, given, text), self.cloud.clock.now()
+        revision.first_used, revision.last_used = revision.first_used or now, now
         if group.name not in revision.groups:
             revision.groups.append(group.name)
-        return revision.location, spec
-
-    async def app_spec_text(self, caller: Caller, revision: dict[str, Any]) -> str:
-        """The AppSpec that a revision location points at."""
-        match revision.get("revisionType"):
-            case "AppSpecContent":
-                content = revision.get("appSpecContent", {})
-            case "String":
-                content = revision.get("string", {})
-            case "S3":
-                return await self._from_s3(caller, revision.get("s3Location", {}))
-            case other:
-                raise AwsError(
-                    "InvalidRevisionException", f"An ECS deployment takes AppSpecContent or S3 revisions, not {other}."
-                )
-        text, claimed = content.get("content"), content.get("sha256")
-        if not text:
-            raise AwsError(
-                "InvalidRevisionException", "An AppSpec file is required, but could not be found in the revision"
-            )
-        if claimed and claimed != hashlib.sha256(text.encode()).hexdigest():
-            raise AwsError("InvalidRevisionException", "The sha256 of the revision is not that of its content.")
-        return str(text)
-
-    async def _from_s3(self, caller: Caller, location: dict[str, Any]) -> str:
-        if location.get("bundleType") not in ("YAML", "JSON"):
-            raise AwsError("InvalidRevisionException", "BundleType must be either YAML or JSON")
-        version = {"VersionId": location["version"]} if location.get("version") else {}
-        try:
-            answer = await self.cloud.call(
-                caller, "s3", "GetObject", Bucket=location["bucket"], Key=location["key"], **version
-            )
-        except AwsError as error:
-            raise AwsError(
-                "InvalidRevisionException", f"s3://{location.get('bucket')}/{location.get('key')}: {error}"
-            ) from error
-        body = answer["Body"]
-        return (body if isinstance(body, bytes) else body.read()).decode()
-
-    def register(self, caller: Caller, application: str, given: dict[str, Any], text: str) -> Revision:
-        """The application's revision for this location, made on first use."""
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        location = dict(given)
-        if location["revisionType"] == "AppSpecContent":
-            location["appSpecContent"] = {"content": text, "sha256": digest}
-        revisions = self.states[caller].applications[application].revisions
-        return revisions.setdefault(revision_key(location), Revision(location, self.cloud.clock.now()))
+        return revision.location
 
     def _remember(
         self,
@@ -270,7 +189,15 @@ class Deployments(Base):
         record = Record(deployment, group, request, dict(group.raw), revision, group.target_revision)
         self.states[caller].deployments[deployment.id] = record
         group.last_attempted = deployment.id
+        deployment.told = partial(self._tell, caller, record)
+        deployment.told(deployment.status)
         return record
+
+    def _tell(self, caller: Caller, record: Record, status: str) -> None:
+        for trigger in triggers.heard_by(record, status):
+            message = triggers.message(caller, record, trigger["triggerName"])
+            sending = triggers.send(self.cloud, self.states[caller].triggers, caller, record, trigger, message)
+            self.cloud.spawn(sending, f"trigger {trigger['triggerName']}")
 
     async def _run(self, caller: Caller, record: Record) -> None:
         deployment, plan = record.deployment, record.deployment.plan
@@ -293,6 +220,7 @@ class Deployments(Base):
             Compressed(self.cloud.clock, plan.compression, journal),
             self.states[caller].hooks,
             self.cloud.settings,
+            RoleGuard(self.cloud, caller, record.group, lambda: self._missing(caller, record)),
         )
         rollbacks: list[Record] = []
 
@@ -307,6 +235,14 @@ class Deployments(Base):
         if deployment.status == "Succeeded":
             record.group.last_successful, record.group.target_revision = deployment.id, record.revision
 
+    def _missing(self, caller: Caller, record: Record) -> str | None:
+        """`application` or `deployment group`, where it was deleted since the deployment was created."""
+        names = record.deployment
+        app = self.states[caller].applications.get(record.group.application)
+        if app is None:
+            return f"application {names.application}"
+        return None if record.group in app.groups.values() else f"deployment group {names.group}"
+
     def _rollback_of(self, caller: Caller, failed: Record) -> Record:
         """The rollback deployment of A.5.1, linked both ways."""
         old, now = failed.deployment, self.cloud.clock.now()
@@ -319,7 +255,7 @@ class Deployments(Base):
             updated=now,
             plan=old.plan,
             creator="codeDeployRollback",
-            events=events_of(failed.group.pair),
+            events=events_of_rollback(failed.group.pair, listed=self.cloud.settings.rollback_lists_events),
             rollback_of=old.id,
             target_arn=old.target_arn,
             blue_id=old.blue_id,
@@ -337,20 +273,6 @@ class Deployments(Base):
         if deployment.rollback_of:
             raise not_emulated("codedeploy", "StopDeployment of a rollback deployment")
         return deployment
-
-
-def target_id(group: DeploymentGroup) -> str:
-    """`<cluster>:<service>`, names even where the group was given ARNs (A.3.3)."""
-    return f"{group.cluster.rsplit('/', 1)[-1]}:{group.service.rsplit('/', 1)[-1]}"
-
-
-def revision_key(location: dict[str, Any]) -> str:
-    """What makes two revisions the same one."""
-    if location.get("revisionType") == "S3":
-        s3 = location.get("s3Location", {})
-        return "s3:" + "/".join(str(s3.get(key, "")) for key in ("bucket", "key", "version", "eTag"))
-    content = location.get("appSpecContent") or location.get("string") or {}
-    return "sha256:" + (content.get("sha256") or hashlib.sha256((content.get("content") or "").encode()).hexdigest())
 
 
 def _within(span: dict[str, Any], created: float) -> bool:

@@ -6,11 +6,24 @@ from typing import Any
 
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.deploy.port import Port, Service
-from harness.emulator.deploy.routing import ALL_AT_ONCE
 from harness.emulator.services import codedeploy_render as render
 from harness.emulator.services import codedeploy_validation as validation
 from harness.emulator.services.codedeploy_base import Base, page, tags_of
+from harness.emulator.services.codedeploy_role import ServiceRole
 from harness.emulator.services.codedeploy_state import DeploymentGroup
+
+NOT_LOADED = (
+    "Could not load ECS service information for cluster: {group.cluster}, service: {group.service}. Cause: {cause}"
+)
+NETWORK_LOAD_BALANCER = (
+    "Only ALB supports gradual traffic routing, use AllAtOnce Traffic routing instead when you create/update "
+    "Deployment group."
+)
+NO_BALANCER_OF_A_SERVER_GROUP = (
+    "The specification for load balancing in the deployment group is invalid. The deploymentOption value is set to "
+    "WITH_TRAFFIC_CONTROL, but either no load balancer was specified in elbInfoList or no target group was specified in "
+    "targetGroupInfoList."
+)
 
 
 class Groups(Base):
@@ -19,7 +32,8 @@ class Groups(Base):
         name = validation.name(request.get("deploymentGroupName"), "DeploymentGroup")
         if name in app.groups:
             raise AwsError("DeploymentGroupAlreadyExistsException", f"Deployment group already exists for name: {name}")
-        raw: dict[str, Any] = {"deploymentConfigName": ALL_AT_ONCE, **request}
+        validation.room(app.groups, validation.GROUPS, "DeploymentGroupLimitExceededException", "deployment groups")
+        raw: dict[str, Any] = {"deploymentConfigName": self.cloud.settings.default_deployment_config, **request}
         group = DeploymentGroup(name, app.name, raw, app.compute_platform, tags_of(request.get("tags", [])))
         await self._check_and_attach(caller, group)
         app.groups[name] = group
@@ -38,7 +52,7 @@ class Groups(Base):
         candidate = DeploymentGroup(name, app.name, {**old.raw, **changes}, app.compute_platform, old.tags, old.id)
         await self._check_and_attach(caller, candidate)
         app.groups.pop(old.name)
-        old.name, old.raw = name, candidate.raw
+        old.name, old.raw, old.role_known = name, candidate.raw, candidate.role_known
         app.groups[name] = old
         return {"hooksNotCleanedUp": []}
 
@@ -48,7 +62,7 @@ class Groups(Base):
 
     def batch_get_deployment_groups(self, caller: Caller, request: Request) -> Answer:
         app, records = self.application(caller, request), self.states[caller].deployments
-        names = request.get("deploymentGroupNames", [])
+        names = validation.batch(request.get("deploymentGroupNames", []), 100, "deployment groups")
         missing = [name for name in names if name not in app.groups]
         return {
             "deploymentGroupsInfo": [render.group(app.groups[name], records) for name in names if name in app.groups],
@@ -80,18 +94,25 @@ class Groups(Base):
                 f"No Deployment Configuration found for name: {group.raw['deploymentConfigName']}",
             )
         port = self.port(caller)
+        await self._check_role(caller, group)
         service = await self._service(port, caller, group)
-        live, idle = await self._live_and_idle(port, group, service)
+        live, idle = await self._live_and_idle(port, group, service, gradual=routing.gradual)
         if live and (routing.gradual or self.cloud.settings.attach_idle_at_group_create):
             await _attach_idle(port, group, live, idle)
+
+    async def _check_role(self, caller: Caller, group: DeploymentGroup) -> None:
+        """A role that IAM does not know may be anything; one that it knows needs a policy."""
+        role = ServiceRole(self.cloud, caller, str(group.raw["serviceRoleArn"]))
+        group.role_known = await role.exists()
+        if group.role_known and not await role.policies():
+            raise AwsError("InvalidECSServiceException", NOT_LOADED.format(group=group, cause=role.not_authorized))
 
     async def _service(self, port: Port, caller: Caller, group: DeploymentGroup) -> Service:
         service = await port.service(group.cluster, group.service)
         if service is None:
             raise AwsError(
                 "InvalidECSServiceException",
-                f"Could not load ECS service information for cluster: {group.cluster}, service: {group.service}. "
-                "Cause: the service does not exist or is not active.",
+                NOT_LOADED.format(group=group, cause="the service does not exist or is not active."),
             )
         if service.controller != "CODE_DEPLOY":
             raise AwsError(
@@ -111,7 +132,9 @@ class Groups(Base):
         apps = self.states[caller].applications.values()
         return [group for app in apps for group in app.groups.values() if group.compute_platform == "ECS"]
 
-    async def _live_and_idle(self, port: Port, group: DeploymentGroup, service: Service) -> tuple[str | None, str]:
+    async def _live_and_idle(
+        self, port: Port, group: DeploymentGroup, service: Service, *, gradual: bool
+    ) -> tuple[str | None, str]:
         """(target group of the primary task set or None, the other one). All must sit on one load balancer."""
         pair = group.pair
         try:
@@ -123,6 +146,8 @@ class Groups(Base):
         balancers |= {arn for one in groups.values() for arn in one.load_balancers}
         if len(groups) != 2 or len(balancers) != 1:
             raise AwsError("InvalidTargetGroupPairException", validation.PAIR_INVALID)
+        if gradual and any(":loadbalancer/net/" in arn for arn in balancers):
+            raise AwsError("InvalidLoadBalancerInfoException", NETWORK_LOAD_BALANCER)
         primary = service.primary.target_group if service.primary else None
         arns = [groups[name].arn for name in pair.names]
         if primary not in arns:
@@ -133,16 +158,25 @@ class Groups(Base):
 async def _attach_idle(port: Port, group: DeploymentGroup, live: str, idle: str) -> None:
     """Put the idle group at weight 0 on every production rule that forwards to the live one (A.1.2)."""
     for rule in await port.rules(group.pair.production_listener):
-        if live in rule.weights:
+        if live in rule.weights and idle not in rule.weights:  # else a deployment may be shifting it
             await port.forward(rule, {idle: 0, live: 100})
 
 
 def _refuse_other_platform(group: DeploymentGroup) -> None:
+    """The errors of people who forgot computePlatform=ECS; no other platform is emulated (A.1.4)."""
     if group.raw.get("ecsServices"):
         raise AwsError(
             "InvalidECSServiceException",
             f"Should not specify ECS services parameter for {group.compute_platform} deployment group",
         )
+    balanced = group.raw.get("deploymentStyle", {}).get("deploymentOption") == "WITH_TRAFFIC_CONTROL"
+    info = group.raw.get("loadBalancerInfo", {})
+    if (
+        group.compute_platform == "Server"
+        and balanced
+        and not (info.get("elbInfoList") or info.get("targetGroupInfoList"))
+    ):
+        raise AwsError("InvalidLoadBalancerInfoException", NO_BALANCER_OF_A_SERVER_GROUP)
     raise AwsError(
         "NotImplemented",
         f"codedeploy: deployment groups of the {group.compute_platform} platform are not emulated by rehearse",

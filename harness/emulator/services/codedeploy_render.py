@@ -125,10 +125,10 @@ def deployment(record: Record) -> dict[str, Any]:
         "createTime": clock.utc(one.created),
         "startTime": clock.utc(one.started) if one.started else None,
         "completeTime": clock.utc(one.completed) if one.completed else None,
-        "deploymentOverview": _overview(one),
+        "deploymentOverview": overview(one),
         "description": one.description or None,
         "creator": one.creator,
-        "ignoreApplicationStopFailures": False,
+        "ignoreApplicationStopFailures": request.get("ignoreApplicationStopFailures", False),
         "autoRollbackConfiguration": request.get("autoRollbackConfiguration")
         or group_settings.get("autoRollbackConfiguration"),
         "updateOutdatedInstancesOnly": False,
@@ -137,8 +137,8 @@ def deployment(record: Record) -> dict[str, Any]:
         "instanceTerminationWaitTimeStarted": one.termination_wait_started,
         "blueGreenDeploymentConfiguration": blue_green(group_settings["blueGreenDeploymentConfiguration"]),
         "loadBalancerInfo": group_settings.get("loadBalancerInfo"),
-        "fileExistsBehavior": "DISALLOW",
-        "deploymentStatusMessages": [],
+        "fileExistsBehavior": request.get("fileExistsBehavior", "DISALLOW"),
+        "deploymentStatusMessages": record.messages,
         "computePlatform": "ECS",
         "overrideAlarmConfiguration": request.get("overrideAlarmConfiguration"),
     }
@@ -158,7 +158,7 @@ def rollback_info(one: Deployment) -> dict[str, str]:
     return {}
 
 
-def _overview(one: Deployment) -> dict[str, int] | None:
+def overview(one: Deployment) -> dict[str, int] | None:
     """Counts targets, always one; null while it runs. A failure after the shift still counts as Succeeded (A.3.2)."""
     if not one.ended:
         return None

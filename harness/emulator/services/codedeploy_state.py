@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class DeploymentGroup:
     target_revision: dict[str, Any] | None = None
     last_attempted: str | None = None
     last_successful: str | None = None
+    role_known: bool = False  # IAM knew its service role when the group was written
 
     @property
     def cluster(self) -> str:
@@ -89,6 +91,7 @@ class Record:
     previous_revision: dict[str, Any] | None
     task_sets: list[dict[str, Any]] = field(default_factory=list)  # taskSetsInfo as last seen
     settled: bool = False  # nothing of it changes any more
+    messages: list[str] = field(default_factory=list)  # deploymentStatusMessages
 
 
 @dataclass
@@ -97,12 +100,16 @@ class CodeDeployState:
     configs: dict[str, CustomConfig] = field(default_factory=dict)
     deployments: dict[str, Record] = field(default_factory=dict)  # oldest first
     hooks: Hooks = field(default_factory=Hooks)
+    triggers: asyncio.Lock = field(default_factory=asyncio.Lock)  # messages leave in the order of what they tell
 
     def routing(self, name: str) -> Routing | None:
         """The routing of an ECS deployment configuration, predefined or custom."""
         if name in self.configs:
             return self.configs[name].routing if self.configs[name].compute_platform == "ECS" else None
         return ECS_CONFIGS.get(name)
+
+    def running(self) -> int:
+        return sum(not record.deployment.ended for record in self.deployments.values())
 
     def active(self, group: DeploymentGroup) -> Record | None:
         """The deployment of `group` that has not ended, its termination wait and rollbacks included (A.5.5)."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any
 
 from harness.emulator.cloud import AwsError
+from harness.emulator.settings import Settings
 
 Raw = Mapping[str, Any]
 NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,100}")
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
+TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+")
 PAIR_INVALID = (
     "A deployment group associated with an application that uses the ECS compute platform must contain a valid pair of "
     "target groups that identify a load balancer."
 )
 ROLLBACK_EVENTS = {"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"}
+TRIGGER_EVENTS = {
+    *("DeploymentStart", "DeploymentSuccess", "DeploymentFailure", "DeploymentStop", "DeploymentRollback"),
+    *("DeploymentReady", "InstanceStart", "InstanceSuccess", "InstanceFailure", "InstanceReady"),
+}
+APPLICATIONS, GROUPS, CONFIGS, DEPLOYMENTS = 1000, 1000, 200, 1000  # A.1.3
 ECS_ONLY = "For ECS deployment group, {what}"
 
 
@@ -33,6 +40,38 @@ def name(value: str | None, what: str) -> str:
 
 def _words(camel: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r" \1", camel).lower()
+
+
+def room(there: Sized, most: int, code: str, what: str) -> None:
+    """One more fits. Raises AwsError `code` (A.1.3)."""
+    if len(there) >= most:
+        raise AwsError(code, f"The maximum number of {what} ({most}) was reached.")
+
+
+def batch(asked: list[str], most: int, what: str) -> list[str]:
+    """What a BatchGet operation asks for. Raises AwsError BatchLimitExceededException."""
+    if len(asked) > most:
+        raise AwsError("BatchLimitExceededException", f"The maximum number of {what} in one call is {most}.")
+    return asked
+
+
+def deployment(raw: Raw, settings: Settings) -> None:
+    """What a CreateDeployment on the ECS platform may say beside its revision. Raises AwsError."""
+    alarms(raw.get("overrideAlarmConfiguration"))
+    rollback(raw.get("autoRollbackConfiguration"))
+    if len(raw.get("description", "")) > settings.description_limit:
+        raise AwsError(
+            "DescriptionTooLongException", f"The description is longer than {settings.description_limit} characters."
+        )
+    if raw.get("targetInstances"):
+        raise AwsError("InvalidTargetInstancesException", "For ECS deployment, targetInstances can not be specified.")
+    if raw.get("updateOutdatedInstancesOnly"):
+        raise AwsError(
+            "InvalidUpdateOutdatedInstancesOnlyValueException",
+            "For ECS deployment, updateOutdatedInstancesOnly can not be specified.",
+        )
+    if raw.get("fileExistsBehavior", "DISALLOW") not in ("DISALLOW", "OVERWRITE", "RETAIN"):
+        raise AwsError("InvalidFileExistsBehaviorException", f"fileExistsBehavior is {raw['fileExistsBehavior']}.")
 
 
 def group(raw: Raw) -> None:
@@ -66,6 +105,10 @@ def _not_for_ecs(raw: Raw) -> None:
         raise AwsError("InvalidEC2TagException", ECS_ONLY.format(what="ec2TagFilters can not be specified"))
     if raw.get("onPremisesInstanceTagFilters") or raw.get("onPremisesTagSet"):
         raise AwsError("InvalidTagException", ECS_ONLY.format(what="onPremisesInstanceTagFilters can not be specified"))
+    if raw.get("terminationHookEnabled"):
+        raise AwsError("InvalidInputException", ECS_ONLY.format(what="terminationHookEnabled can not be specified"))
+    if raw.get("outdatedInstancesStrategy", "UPDATE") != "UPDATE":
+        raise AwsError("InvalidInputException", ECS_ONLY.format(what="outdatedInstancesStrategy must be UPDATE"))
 
 
 def _blue_green(raw: Raw) -> None:
@@ -81,6 +124,11 @@ def _blue_green(raw: Raw) -> None:
     if not 0 <= terminate.get("terminationWaitTimeInMinutes", 0) <= 2880:
         raise AwsError(wrong, "terminationWaitTimeInMinutes must be between 0 and 2880.")
     ready = config.get("deploymentReadyOption", {})
+    if (action := ready.get("actionOnTimeout", "CONTINUE_DEPLOYMENT")) not in (
+        "CONTINUE_DEPLOYMENT",
+        "STOP_DEPLOYMENT",
+    ):
+        raise AwsError(wrong, f"actionOnTimeout is {action}; it must be CONTINUE_DEPLOYMENT or STOP_DEPLOYMENT.")
     if not 0 <= ready.get("waitTimeInMinutes", 0) <= 7200:
         raise AwsError(wrong, ECS_ONLY.format(what="waitTimeInMinutes must be between 0 and 7200"))
     if config.get("greenFleetProvisioningOption"):
@@ -121,6 +169,8 @@ def alarms(raw: Raw | None) -> None:
         raise AwsError("InvalidAlarmConfigException", "The alarm configuration is enabled, but it lists no alarm.")
     if not all(names):
         raise AwsError("InvalidAlarmConfigException", "An alarm in the alarm configuration has an empty name.")
+    if any(len(name) > 255 for name in names):
+        raise AwsError("InvalidAlarmConfigException", "The name of an alarm is longer than 255 characters.")
     if len(set(names)) != len(names):
         raise AwsError("InvalidAlarmConfigException", "The alarm configuration names an alarm more than once.")
 
@@ -152,6 +202,15 @@ def _triggers(raw: Raw) -> None:
         for trigger in triggers
     ):
         raise AwsError("InvalidTriggerConfigException", "A trigger needs a name, a target ARN and at least one event.")
+    for trigger in triggers:
+        if unknown := set(trigger["triggerEvents"]) - TRIGGER_EVENTS:
+            raise AwsError(
+                "InvalidTriggerConfigException", f"{min(unknown)} is none of {', '.join(sorted(TRIGGER_EVENTS))}"
+            )
+        if not TOPIC.fullmatch(trigger["triggerTargetArn"]):
+            raise AwsError(
+                "InvalidTriggerConfigException", f"{trigger['triggerTargetArn']} is not the ARN of an SNS topic."
+            )
 
 
 def _compression(raw: Raw) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.emulator.cloud import AwsError, Caller, Request, not_emulated
+from harness.emulator.services.ecs_capacity_providers import check_strategy
 from harness.emulator.services.ecs_lookup import Raw, invalid
 from harness.emulator.services.ecs_state import Cluster, LoadBalancer, TaskDefinition
+from harness.emulator.services.ecs_wishes import check_wishes
 
 if TYPE_CHECKING:
     from harness.emulator.services.ecs import Ecs
@@ -18,6 +20,9 @@ NOT_EMULATED_YET = (
     "volumeConfigurations",
     "vpcLatticeConfigurations",
     "gatewayConnectors",
+    "monitoring",
+    "role",
+    "referenceId",
 )
 
 
@@ -27,16 +32,22 @@ def refuse_unemulated(operation: str, request: Request) -> None:
         value = request.get(member)
         if value and value != {"enabled": False}:
             raise not_emulated("ecs", f"{operation} with {member}")
+    if request.get("availabilityZoneRebalancing") == "ENABLED":
+        raise not_emulated("ecs", f"{operation} with availabilityZoneRebalancing ENABLED")
 
 
-def infrastructure(request: Request, cluster: Cluster | None = None) -> Raw:
+def infrastructure(request: Request, cluster: Cluster) -> Raw:
     """`{launchType}` or `{capacityProviderStrategy}`: as asked for, else the cluster's default strategy, else EC2 (AWS's default)."""
     launch_type, strategy = request.get("launchType"), request.get("capacityProviderStrategy")
     if launch_type and strategy:
         raise invalid("Specify either a launchType or a capacityProviderStrategy, but not both.")
     if launch_type:
+        if launch_type not in ("EC2", "FARGATE"):
+            raise not_emulated("ecs", f"launchType {launch_type}")
         return {"launchType": launch_type}
-    strategy = strategy or (cluster.settings.get("defaultCapacityProviderStrategy") if cluster else None)
+    if strategy:
+        check_strategy(cluster.settings.get("capacityProviders", []), strategy)
+    strategy = strategy or cluster.settings.get("defaultCapacityProviderStrategy")
     return {"capacityProviderStrategy": list(strategy)} if strategy else {"launchType": "EC2"}
 
 
@@ -59,8 +70,13 @@ async def check_placement(ecs: Ecs, caller: Caller, definition: TaskDefinition, 
     launch_type = launch_type_of(settings)
     if launch_type not in definition.document["compatibilities"]:
         raise invalid(f"Task definition does not support launch_type {launch_type}.")
-    if launch_type == "FARGATE" and settings.get("placementStrategy"):
-        raise invalid("Placement strategies are not supported with FARGATE launch type.")
+    if launch_type == "FARGATE":
+        for member, word in (("placementStrategy", "strategies"), ("placementConstraints", "constraints")):
+            if settings.get(member):
+                raise invalid(f"Placement {word} are not supported with FARGATE launch type.")
+    elif settings.get("platformVersion"):
+        raise invalid("The platform version must be null when specifying an EC2 launch type.")
+    check_wishes(settings)
     given = settings.get("networkConfiguration")
     if definition.network_mode == "awsvpc":
         if not given or not given.get("awsvpcConfiguration", {}).get("subnets"):
@@ -68,12 +84,6 @@ async def check_placement(ecs: Ecs, caller: Caller, definition: TaskDefinition, 
         await ecs.interfaces.subnets(caller, given["awsvpcConfiguration"]["subnets"])
     elif given:
         raise invalid("Network Configuration is not valid for the given networkMode of this task definition.")
-
-
-def check_service_network(definition: TaskDefinition, balancers: Sequence[LoadBalancer]) -> None:
-    """Targets of bridge and host mode are container instances, which are not emulated yet."""
-    if balancers and definition.network_mode != "awsvpc":
-        raise not_emulated("ecs", f"a load-balanced service with networkMode {definition.network_mode}")
 
 
 def read_load_balancers(raws: Sequence[Raw] | None) -> tuple[LoadBalancer, ...]:
@@ -99,8 +109,15 @@ def check_containers(definition: TaskDefinition, balancers: Sequence[LoadBalance
             raise invalid(f"The container {balancer.container} did not have a container port {balancer.port} defined.")
 
 
-async def check_target_groups(ecs: Ecs, caller: Caller, balancers: Sequence[LoadBalancer], *, behind: bool) -> None:
-    """They exist and take addresses; with `behind`, each is behind a load balancer (A.6). Raises InvalidParameterException."""
+async def check_target_groups(
+    ecs: Ecs,
+    caller: Caller,
+    definition: TaskDefinition | None,
+    balancers: Sequence[LoadBalancer],
+    *,
+    behind: bool,
+) -> None:
+    """They exist and suit the network mode; with `behind`, each is behind a load balancer (A.6). Raises InvalidParameterException."""
     for balancer in balancers:
         arn = balancer.target_group
         try:
@@ -110,10 +127,19 @@ async def check_target_groups(ecs: Ecs, caller: Caller, balancers: Sequence[Load
                 raise
             raise invalid(f"The target group {arn} does not exist.") from error
         group = answer["TargetGroups"][0]
-        if group.get("TargetType", "instance") != "ip":
-            raise invalid(
-                f"The provided target group {arn} has target type {group.get('TargetType', 'instance')}, which is incompatible "
-                "with the awsvpc network mode specified in the task definition."
-            )
+        if definition is not None:
+            _check_target_type(definition, arn, group.get("TargetType", "instance"))
         if behind and not group.get("LoadBalancerArns"):
             raise invalid(f"The target group with targetGroupArn {arn} does not have an associated load balancer.")
+
+
+def _check_target_type(definition: TaskDefinition, arn: str, kind: str) -> None:
+    """Addresses for awsvpc tasks, instances for bridge and host; a task without network is no target (D.5)."""
+    mode = definition.network_mode
+    if mode == "none":
+        raise invalid("Load balancers cannot be used with the none network mode.")
+    if kind != ("ip" if mode == "awsvpc" else "instance"):
+        raise invalid(
+            f"The provided target group {arn} has target type {kind}, which is incompatible "
+            f"with the {mode} network mode specified in the task definition."
+        )

@@ -1,17 +1,18 @@
-"""Clusters and capacity providers, as records: a cluster runs whatever it is asked to run; capacity is not counted."""
+"""Clusters. Their container instances are in ecs_instances.py, capacity providers in ecs_capacity_providers.py."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
+from harness.emulator.services.ecs_capacity_providers import check_providers, check_unused
+from harness.emulator.services.ecs_checks import launch_type_of
 from harness.emulator.services.ecs_lookup import Raw, find_cluster, given, last_part, missing, page, tags_in, with_tags
 from harness.emulator.services.ecs_state import Cluster
 
 if TYPE_CHECKING:
     from harness.emulator.services.ecs import Ecs
 
-FARGATE_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 SETTINGS = (
     "settings",
     "configuration",
@@ -25,6 +26,8 @@ def create_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """Idempotent: an active cluster of that name is given back."""
     name = request.get("clusterName") or "default"
     region = ecs.regions[caller]
+    providers, strategy = request.get("capacityProviders") or [], request.get("defaultCapacityProviderStrategy") or []
+    check_providers(region, providers, strategy)
     cluster = region.clusters.get(name)
     if cluster is None or cluster.status != "ACTIVE":
         cluster = region.clusters[name] = Cluster(
@@ -58,6 +61,11 @@ def delete_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
         raise AwsError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
     if any(task.status != "STOPPED" for task in cluster.tasks.values()):
         raise AwsError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
+    if cluster.instances:
+        raise AwsError(
+            "ClusterContainsContainerInstancesException",
+            "The Cluster cannot be deleted while Container Instances are active or draining.",
+        )
     cluster.status = "INACTIVE"
     ecs.cloud.changed.ring()
     return {"cluster": shown(cluster, request)}
@@ -73,25 +81,18 @@ def update_cluster_settings(ecs: Ecs, caller: Caller, request: Request) -> Answe
     return update_cluster(ecs, caller, given(request, ("cluster", "settings")))
 
 
-def put_cluster_capacity_providers(ecs: Ecs, caller: Caller, request: Request) -> Answer:
-    cluster = find_cluster(ecs.regions[caller], request)
-    cluster.settings.update(given(request, ("capacityProviders", "defaultCapacityProviderStrategy")))
+async def put_cluster_capacity_providers(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    region = ecs.regions[caller]
+    cluster = find_cluster(region, request)
+    names, strategy = request["capacityProviders"], request["defaultCapacityProviderStrategy"]
+    check_providers(region, names, strategy)
+    check_unused(cluster, names)
+    cluster.settings.update(
+        capacityProviders=[last_part(name) for name in names], defaultCapacityProviderStrategy=strategy
+    )
+    if any(last_part(name) in region.providers for name in names):
+        await ecs.fleet(caller).look()
     return {"cluster": shown(cluster, {"include": ["TAGS"]})}
-
-
-def describe_capacity_providers(ecs: Ecs, caller: Caller, request: Request) -> Answer:
-    """The two Fargate ones; others cannot be made here yet (CreateCapacityProvider)."""
-    names = [last_part(name) for name in request.get("capacityProviders") or FARGATE_PROVIDERS]
-    known = [name for name in names if name in FARGATE_PROVIDERS]
-    return {
-        "capacityProviders": [
-            {"capacityProviderArn": caller.arn("ecs", f"capacity-provider/{name}"), "name": name, "status": "ACTIVE"}
-            for name in known
-        ],
-        "failures": [
-            missing(caller.arn("ecs", f"capacity-provider/{name}")) for name in names if name not in FARGATE_PROVIDERS
-        ],
-    }
 
 
 def shown(cluster: Cluster, request: Request) -> Raw:
@@ -101,11 +102,11 @@ def shown(cluster: Cluster, request: Request) -> Raw:
         "clusterArn": cluster.arn,
         "clusterName": cluster.name,
         "status": cluster.status,
-        "registeredContainerInstancesCount": 0,
+        "registeredContainerInstancesCount": len(cluster.instances),
         "runningTasksCount": sum(task.status == "RUNNING" for task in cluster.tasks.values()),
         "pendingTasksCount": sum(task.pending for task in cluster.tasks.values()),
         "activeServicesCount": sum(service.status == "ACTIVE" for service in cluster.services.values()),
-        "statistics": [],
+        "statistics": _statistics(cluster) if "STATISTICS" in include else [],
         "settings": [],
         "capacityProviders": cluster.settings.get("capacityProviders", []),
         "defaultCapacityProviderStrategy": cluster.settings.get("defaultCapacityProviderStrategy", []),
@@ -113,3 +114,18 @@ def shown(cluster: Cluster, request: Request) -> Raw:
         **given(cluster.settings, [member for name, member in optional.items() if name in include]),
     }
     return with_tags(answer, cluster.tags, request)
+
+
+def _statistics(cluster: Cluster) -> list[Raw]:
+    """Tasks and services by launch type, as strings."""
+    counts: dict[str, int] = {}
+    for kind, name in (("EC2", "EC2"), ("FARGATE", "Fargate")):
+        tasks = [task for task in cluster.tasks.values() if task.launch_type == kind]
+        services = [one.status for one in cluster.services.values() if launch_type_of(one.settings) == kind]
+        counts |= {
+            f"running{name}TasksCount": sum(task.status == "RUNNING" for task in tasks),
+            f"pending{name}TasksCount": sum(task.pending for task in tasks),
+            f"active{name}ServiceCount": services.count("ACTIVE"),
+            f"draining{name}ServiceCount": services.count("DRAINING"),
+        }
+    return [{"name": name, "value": str(value)} for name, value in counts.items()]

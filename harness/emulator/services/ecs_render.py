@@ -42,6 +42,9 @@ def service(service: Service, request: Request) -> Raw:
     }
     if not rolling:
         answer["taskSets"] = [task_set(one, service, {}) for one in service.task_sets]
+    if service.history:
+        answer["currentServiceDeployment"] = service.history[0].arn
+        answer["currentServiceRevisions"] = [revision_summary(one, service) for one in service.task_sets]
     if service.definition is not None:
         answer["taskDefinition"] = service.definition.arn
     return with_tags(answer, service.tags, request)
@@ -82,16 +85,31 @@ def deployment(one: TaskSet, service: Service) -> Raw:
         "id": one.id,
         "status": "PRIMARY" if primary else "ACTIVE",
         "taskDefinition": one.definition.arn,
-        "desiredCount": service.desired if primary else one.computed_desired,
+        "desiredCount": 0 if one.roll.state == "FAILED" else service.desired if primary else one.computed_desired,
         "pendingCount": one.pending,
         "runningCount": one.running_count,
-        "failedTasks": one.failures,
+        "failedTasks": one.roll.failed_tasks,
         "createdAt": clock.utc(one.created_at),
         "updatedAt": clock.utc(one.updated_at),
-        "rolloutState": "COMPLETED" if one.completed else "IN_PROGRESS",
-        "rolloutStateReason": f"ECS deployment {one.id} {'completed' if one.completed else 'in progress'}.",
+        "rolloutState": one.roll.state,
+        "rolloutStateReason": one.roll.reason
+        or f"ECS deployment {one.id} {'completed' if one.roll.completed else 'in progress'}.",
         **given(one.settings, PLACED),
         **_platform(one.settings),
+    }
+
+
+def revision_arn(one: TaskSet, service: Service) -> str:
+    """Each rolling deployment is a service revision of its own."""
+    return f"{service.arn.replace(':service/', ':service-revision/', 1)}/{one.id.rpartition('/')[2]}"
+
+
+def revision_summary(one: TaskSet, service: Service) -> Raw:
+    return {
+        "arn": revision_arn(one, service),
+        "requestedTaskCount": one.computed_desired,
+        "runningTaskCount": one.running_count,
+        "pendingTaskCount": one.pending,
     }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.emulator.cloud import Answer, Caller, Request, not_emulated
+from harness.emulator.rolling import THRESHOLDS, begin
 from harness.emulator.services import ecs_checks as checks
 from harness.emulator.services.ecs_lookup import (
     Raw,
     caller_arn,
     find_cluster,
+    find_definition,
     find_service,
     given,
     invalid,
@@ -22,6 +24,7 @@ from harness.emulator.services.ecs_lookup import (
 from harness.emulator.services.ecs_render import service as shown
 from harness.emulator.services.ecs_state import Cluster, LoadBalancer, Service, TaskDefinition, TaskSet, new_task_set_id
 from harness.emulator.services.ecs_task_definitions import FAMILY
+from harness.emulator.services.ecs_wishes import check_wishes
 
 if TYPE_CHECKING:
     from harness.emulator.services.ecs import Ecs
@@ -45,6 +48,13 @@ INSTEAD = {
     "CODE_DEPLOY": "Use AWS CodeDeploy to trigger a new deployment.",
     "EXTERNAL": "Create a new task set instead.",
 }
+ROLLING_LACKS = (
+    "bakeTimeInMinutes",
+    "lifecycleHooks",
+    "linearConfiguration",
+    "canaryConfiguration",
+    "earlySuccessCriteria",
+)
 REDEPLOYING = ("taskDefinition", "networkConfiguration", "platformVersion", "loadBalancers", "capacityProviderStrategy")
 
 
@@ -59,11 +69,12 @@ async def create_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     definition = usable_definition(region, request["taskDefinition"]) if request.get("taskDefinition") else None
     balancers = checks.read_load_balancers(request.get("loadBalancers"))
     settings = _settings(request, cluster)
-    if definition is not None:
-        checks.check_service_network(definition, balancers)
+    if definition is not None and controller != "EXTERNAL":
         checks.check_containers(definition, balancers)
         await checks.check_placement(ecs, caller, definition, settings)
-    await checks.check_target_groups(ecs, caller, balancers, behind=True)
+        if checks.launch_type_of(settings) == "EC2":
+            await ecs.fleet(caller).look()
+    await checks.check_target_groups(ecs, caller, definition, balancers, behind=True)
     existing = _existing(cluster, request)
     if existing is not None:
         return {"service": shown(existing, {"include": ["TAGS"]})}
@@ -84,7 +95,10 @@ async def create_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     )
     if definition is not None and controller != "EXTERNAL":
         service.task_sets.append(new_task_set(ecs, service, definition, balancers, settings, status="PRIMARY"))
+        if controller == "ECS":
+            begin(service, ecs.now())
     cluster.services[service.name] = service
+    ecs.fleet(caller).keep()
     ecs.scheduler.watch(service)
     ecs.cloud.changed.ring()
     return {"service": shown(service, {"include": ["TAGS"]})}
@@ -136,25 +150,36 @@ def _check(request: Request) -> str:
     grace = request.get("healthCheckGracePeriodSeconds")
     if grace is not None and controller != "EXTERNAL" and not request.get("loadBalancers"):
         raise invalid("Health check grace period is only valid for services configured to use load balancers")
-    _check_deployment_configuration(request.get("deploymentConfiguration") or {})
+    _check_deployment_configuration(request.get("deploymentConfiguration") or {}, controller)
     return controller
 
 
-def _check_deployment_configuration(configuration: Raw) -> None:
-    strategy = configuration.get("strategy", "ROLLING")
-    if strategy != "ROLLING":
-        raise not_emulated("ecs", f"deploymentConfiguration.strategy {strategy}")
-    if configuration.get("deploymentCircuitBreaker", {}).get("enable"):
-        raise not_emulated("ecs", "deploymentConfiguration.deploymentCircuitBreaker")
-    if configuration.get("alarms", {}).get("enable"):
-        raise not_emulated("ecs", "deploymentConfiguration.alarms")
+def _check_deployment_configuration(configuration: Raw, controller: str) -> None:
+    """Raises InvalidParameterException, and NotImplemented for what only other strategies have."""
+    if configuration.get("strategy", "ROLLING") != "ROLLING":
+        raise not_emulated("ecs", f"deploymentConfiguration.strategy {configuration['strategy']}")
+    for member in ROLLING_LACKS:
+        if configuration.get(member):
+            raise not_emulated("ecs", f"deploymentConfiguration.{member} with the ROLLING strategy")
+    at_least, at_most = configuration.get("minimumHealthyPercent", 100), configuration.get("maximumPercent", 200)
+    if at_least < 0 or at_most < 1 or at_least > at_most or at_least == at_most == 100:
+        raise invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
+    breaker, alarms = configuration.get("deploymentCircuitBreaker") or {}, configuration.get("alarms") or {}
+    if controller != "ECS" and (breaker.get("enable") or alarms.get("enable")):
+        raise invalid(f"Circuit breaker and alarms are not supported with a {controller} deployment controller.")
+    if alarms.get("enable") and not alarms.get("alarmNames"):
+        raise invalid("Deployment alarms that are enabled need at least one alarm name.")
+    threshold = breaker.get("thresholdConfiguration")
+    if threshold and (threshold["type"] not in THRESHOLDS or threshold["value"] < 1):
+        raise invalid(f"The circuit breaker threshold {threshold['type']} {threshold['value']} is not valid.")
 
 
 def _settings(request: Request, cluster: Cluster) -> Raw:
     """The members that are kept and shown, with ECS's defaults."""
     controller = (request.get("deploymentController") or {}).get("type")
     network = request.get("networkConfiguration")
-    where = checks.infrastructure(request, cluster) if controller != "EXTERNAL" or request.get("launchType") else {}
+    own = controller != "EXTERNAL" or request.get("launchType") or request.get("capacityProviderStrategy")
+    where = checks.infrastructure(request, cluster) if own else {}
     fargate = checks.launch_type_of(where) == "FARGATE"
     return {
         "schedulingStrategy": "REPLICA",
@@ -199,36 +224,42 @@ def _comparable(request: Request) -> dict[str, Any]:
 async def update_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """A new desired count scales every task set; the ECS controller also deploys what changed."""
     service = find_service(ecs.regions[caller], request)
+    if service.controller != "ECS":
+        _refuse(ecs, service, request)
     checks.refuse_unemulated("UpdateService", request)
     controller = (request.get("deploymentController") or {}).get("type", service.controller)
     if controller != service.controller:
         raise not_emulated("ecs", "UpdateService with another deploymentController")
-    _check_deployment_configuration(request.get("deploymentConfiguration") or {})
+    configuration = {**service.settings["deploymentConfiguration"], **(request.get("deploymentConfiguration") or {})}
+    _check_deployment_configuration(configuration, service.controller)
     if service.controller == "ECS":
         await _deploy(ecs, service, request)
-    else:
-        _refuse(service, request)
     if (count := request.get("desiredCount")) is not None:
         if count < 0:
             raise invalid("The desired count must not be negative.")
         service.desired = count
-    changes = given(request, FREE)
-    if "deploymentConfiguration" in changes:
-        changes["deploymentConfiguration"] = {
-            **service.settings["deploymentConfiguration"],
-            **changes["deploymentConfiguration"],
-        }
-    service.settings.update(changes)
+    check_wishes(request)
+    service.settings.update({**given(request, FREE), "deploymentConfiguration": configuration})
     ecs.cloud.changed.ring()
     return {"service": shown(service, {"include": ["TAGS"]})}
 
 
-def _refuse(service: Service, request: Request) -> None:
+def _refuse(ecs: Ecs, service: Service, request: Request) -> None:
+    """What only CodeDeploy or a new task set can change (A.6)."""
     for member, text in REFUSED.items():
+        if member == "taskDefinition" and _is_the_same(ecs, service, request.get(member)):
+            continue
         if request.get(member):
             raise invalid(
                 f"{text} on services with a {service.controller} deployment controller. {INSTEAD[service.controller]}"
             )
+
+
+def _is_the_same(ecs: Ecs, service: Service, name: str | None) -> bool:
+    """Not known whether AWS takes it (H.12): a setting."""
+    if not name or not ecs.cloud.settings.accept_identical_task_definition:
+        return False
+    return find_definition(ecs.regions[service.caller], name) is service.definition
 
 
 async def _deploy(ecs: Ecs, service: Service, request: Request) -> None:
@@ -246,23 +277,27 @@ async def _deploy(ecs: Ecs, service: Service, request: Request) -> None:
         else service.load_balancers
     )
     settings = {**service.settings, **given(request, (*PLACING, "capacityProviderStrategy"))}
-    if "capacityProviderStrategy" in request:
+    if request.get("capacityProviderStrategy"):
+        cluster = region.clusters[last_part(service.cluster)]
+        checks.infrastructure({"capacityProviderStrategy": request["capacityProviderStrategy"]}, cluster)
         settings.pop("launchType", None)
     if request.get("networkConfiguration"):
         settings["networkConfiguration"] = checks.network(request["networkConfiguration"])
     unchanged = (definition, balancers, settings) == (service.definition, service.load_balancers, service.settings)
     if unchanged and not request.get("forceNewDeployment"):
         return
-    checks.check_service_network(definition, balancers)
     checks.check_containers(definition, balancers)
     await checks.check_placement(ecs, caller, definition, settings)
-    await checks.check_target_groups(ecs, caller, balancers, behind=True)
+    await checks.check_target_groups(ecs, caller, definition, balancers, behind=True)
+    if checks.launch_type_of(settings) == "EC2":
+        await ecs.fleet(caller).look()
     for older in service.task_sets:
         older.status = "DRAINING" if older.status == "DRAINING" else "ACTIVE"
     task_set = new_task_set(ecs, service, definition, balancers, settings, status="PRIMARY")
     task_set.fixed = 0  # the scheduler gives it its share of the room (rolling.py)
     service.task_sets.insert(0, task_set)
     service.definition, service.load_balancers, service.settings = definition, balancers, settings
+    begin(service, ecs.now())
 
 
 # ---- delete

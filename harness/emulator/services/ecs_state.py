@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.emulator.capacity import ContainerInstance, PortWanted
 from harness.emulator.cloud import Caller
 from harness.emulator.runtime.base import Container
 
@@ -36,6 +37,26 @@ def new_task_set_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A container health check (D.3): a command run inside the container; seconds and counts."""
+
+    command: tuple[str, ...]
+    interval: float
+    timeout: float
+    retries: int
+    start_period: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Where an awslogs container's lines go. Without a prefix the stream is named after the container."""
+
+    group: str
+    region: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerDefinition:
     """The part of a container definition that the emulator acts on; the whole of it stays in `TaskDefinition.document`."""
 
@@ -50,6 +71,9 @@ class ContainerDefinition:
     labels: Mapping[str, str]
     depends_on: tuple[tuple[str, str], ...]  # (container name, condition)
     secrets: Mapping[str, str]  # variable -> where its value is
+    start_timeout: float = 180.0  # seconds that others wait for this one to reach what they depend on
+    health_check: HealthCheck | None = None
+    logs: LogOptions | None = None
 
 
 @dataclass
@@ -111,6 +135,7 @@ class TaskContainer:
     exit_code: int | None = None
     reason: str = ""
     container: Container | None = None
+    health: str = "UNKNOWN"  # HEALTHY | UNHEALTHY | UNKNOWN
 
 
 @dataclass
@@ -118,7 +143,7 @@ class Registration:
     """A task as a target of a target group; written by the scheduler only."""
 
     target_group: str
-    ip: str
+    ip: str  # of the task's interface; in an instance group the EC2 instance's id
     port: int
     state: str = "registered"  # registered | draining | gone
 
@@ -142,6 +167,11 @@ class Task:
     status: str = "PROVISIONING"
     version: int = 1
     interface: Interface | None = None
+    capacity_provider: str = ""
+    container_instance: ContainerInstance | None = None  # of an EC2 task, once it is placed
+    host_ports: tuple[PortWanted, ...] = ()  # what it got of the instance's ports
+    placed: asyncio.Event = field(default_factory=asyncio.Event)
+    protected_until: float = 0.0
     pull_started_at: float | None = None
     pull_stopped_at: float | None = None
     started_at: float | None = None
@@ -168,6 +198,24 @@ class Task:
         return self.status == "RUNNING" and self.order is None
 
     @property
+    def awaits_capacity(self) -> bool:
+        """In PROVISIONING until its capacity provider has an instance for it (D.5)."""
+        return self.launch_type == "EC2" and self.container_instance is None and self.order is None
+
+    @property
+    def leaving(self) -> bool:
+        """On an instance that drains: the service replaces it elsewhere."""
+        return self.container_instance is not None and self.container_instance.status == "DRAINING"
+
+    @property
+    def health(self) -> str:
+        """HEALTHY, UNHEALTHY or UNKNOWN: what the health checks of its essential containers say together."""
+        checked = [one.health for one in self.containers if one.definition.essential and one.definition.health_check]
+        if "UNHEALTHY" in checked:
+            return "UNHEALTHY"
+        return "UNKNOWN" if not checked or "UNKNOWN" in checked else "HEALTHY"
+
+    @property
     def over(self) -> bool:
         """Nothing of it is left: stopped, and no target group holds it."""
         return self.status == "STOPPED" and all(one.state == "gone" for one in self.registrations)
@@ -187,6 +235,27 @@ class LoadBalancer:
     target_group: str
     container: str
     port: int
+
+
+@dataclass
+class Roll:
+    """How the rolling update to a deployment goes; written by the scheduler's rolling part only (rolling.py)."""
+
+    state: str = "IN_PROGRESS"  # IN_PROGRESS | COMPLETED | FAILED
+    reason: str = ""  # rolloutStateReason, where it is not the usual one
+    failed_tasks: int = 0
+    ever_ran: bool = False  # stage 2 of the circuit breaker
+    ignored_alarms: frozenset[str] | None = None  # in ALARM when it began (B.6)
+    alarmed: tuple[str, ...] = ()  # those that came up since
+    alarms_read_at: float = 0.0
+    bake_seconds: float = 0.0
+    up_since: float | None = None
+    not_before: float = 0.0  # it is not complete before
+    rolls_back: str = ""  # the deployment that failed
+
+    @property
+    def completed(self) -> bool:
+        return self.state == "COMPLETED"
 
 
 @dataclass
@@ -217,7 +286,7 @@ class TaskSet:
     stable: bool = False
     stable_at: float = 0.0
     healthy: int = 0  # running tasks whose targets are all healthy, or not checked
-    completed: bool = False  # of a rolling deployment
+    roll: Roll = field(default_factory=lambda: Roll())
     tasks: list[Task] = field(default_factory=list)
     failures: int = 0  # consecutive tasks that ended before RUNNING
     crashes: int = 0  # consecutive tasks that ended soon after RUNNING
@@ -226,7 +295,7 @@ class TaskSet:
     @property
     def running(self) -> int:
         """Tasks that run and shall go on running."""
-        return sum(task.running for task in self.tasks)
+        return sum(task.running and not task.leaving for task in self.tasks)
 
     @property
     def running_count(self) -> int:
@@ -235,13 +304,31 @@ class TaskSet:
 
     @property
     def pending(self) -> int:
-        return sum(task.pending for task in self.tasks)
+        return sum(task.pending and not task.leaving for task in self.tasks)
 
     def wanted(self, desired: int) -> int:
         """computedDesiredCount = ceil(desiredCount * scale %), A.6."""
         if self.fixed is not None:
             return self.fixed
         return math.ceil(desired * self.scale / 100)
+
+
+@dataclass
+class ServiceDeployment:
+    """One rolling deployment, as ListServiceDeployments remembers it; written by rolling.py."""
+
+    arn: str
+    target: TaskSet
+    sources: tuple[TaskSet, ...]
+    configuration: Mapping[str, Any]
+    created_at: float
+    status: str = "IN_PROGRESS"  # IN_PROGRESS | SUCCESSFUL | STOPPED | ROLLBACK_IN_PROGRESS | ROLLBACK_SUCCESSFUL | ROLLBACK_FAILED
+    reason: str = ""
+    finished_at: float | None = None
+    rollback: TaskSet | None = None
+    rollback_at: float | None = None
+    failed_tasks: int = 0
+    triggered_alarms: tuple[str, ...] = ()
 
 
 @dataclass
@@ -265,6 +352,8 @@ class Service:
     said: set[str] = field(default_factory=set)  # messages not to be repeated until their cause is resolved
     steady: bool = False
     steady_said_at: float = 0.0
+    last_completed: TaskSet | None = None  # what a failed rolling deployment goes back to
+    history: list[ServiceDeployment] = field(default_factory=list)  # of a rolling service, newest first
 
     @property
     def primary(self) -> TaskSet | None:
@@ -275,12 +364,36 @@ class Service:
         subject = f"(service {self.name}, taskSet {task_set})" if task_set else f"(service {self.name})"
         self.events.appendleft((str(uuid.uuid4()), at, f"{subject} {message}"))
 
+    def say_once(self, at: float, message: str) -> None:
+        """Not again until the cause is resolved (D.4)."""
+        if message not in self.said:
+            self.said.add(message)
+            self.say(at, message)
+
     def task_set(self, name: str) -> TaskSet | None:
         """By id or ARN."""
         return next((one for one in self.task_sets if name in (one.id, one.arn)), None)
 
 
-# ---- clusters
+# ---- capacity, clusters
+
+
+@dataclass
+class CapacityProvider:
+    """An auto scaling group as capacity. `settings` is its autoScalingGroupProvider with ECS's defaults."""
+
+    name: str
+    arn: str
+    group: str  # the auto scaling group's name
+    settings: dict[str, Any]
+    tags: Tags = field(default_factory=dict)
+    update_status: str = "CREATE_COMPLETE"
+    short_since: float | None = None  # there is less than the target since then
+    spare_since: float | None = None
+
+    @property
+    def managed(self) -> bool:
+        return bool(self.settings["managedScaling"]["status"] == "ENABLED")
 
 
 @dataclass
@@ -294,6 +407,7 @@ class Cluster:
     status: str = "ACTIVE"  # ACTIVE | INACTIVE
     services: dict[str, Service] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
+    instances: dict[str, ContainerInstance] = field(default_factory=dict)  # by id
 
     def forget_stopped(self, now: float) -> None:
         """Drop the tasks that ended more than an hour ago."""
@@ -311,10 +425,12 @@ class Region:
     """All of ECS in one account and region."""
 
     clusters: dict[str, Cluster] = field(default_factory=dict)
+    providers: dict[str, CapacityProvider] = field(default_factory=dict)
     families: dict[str, dict[int, TaskDefinition]] = field(default_factory=dict)
     revisions: dict[str, int] = field(
         default_factory=dict
     )  # the last number given out, kept when a revision is deleted
+    ran: dict[str, tuple[dict[str, Any], list[Task]]] = field(default_factory=dict)  # RunTask's client tokens
     account_settings: dict[tuple[str, str], str] = field(default_factory=dict)  # (principal ARN, name) -> value
 
     def definitions(self) -> Iterator[TaskDefinition]:
@@ -324,6 +440,10 @@ class Region:
     def services(self) -> Iterator[Service]:
         for cluster in self.clusters.values():
             yield from cluster.services.values()
+
+    def instances(self) -> Iterator[ContainerInstance]:
+        for cluster in self.clusters.values():
+            yield from cluster.instances.values()
 
     def tasks(self) -> Iterator[Task]:
         for cluster in self.clusters.values():

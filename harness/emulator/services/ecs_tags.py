@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from harness.emulator.cloud import Answer, Caller, Request
 from harness.emulator.services.ecs_lookup import Raw, caller_arn, invalid, page, tags_in, tags_out
@@ -26,13 +28,26 @@ ACCOUNT_SETTINGS = {  # name -> what an account has without setting it
 }
 
 
+class Tagged(Protocol):
+    arn: str
+    tags: Tags
+
+
 def tags_of(region: Region, arn: str) -> Tags:
     """The tags of the resource, to read or to change. Raises InvalidParameterException."""
     task_sets = (task_set for service in region.services() for task_set in service.task_sets)
-    for resources in (region.clusters.values(), region.services(), region.definitions(), region.tasks(), task_sets):
-        for resource in resources:
-            if resource.arn == arn:
-                return resource.tags
+    everything: Iterable[Tagged] = itertools.chain(
+        region.clusters.values(),
+        region.services(),
+        region.definitions(),
+        region.tasks(),
+        task_sets,
+        region.instances(),
+        region.providers.values(),
+    )
+    for resource in everything:
+        if resource.arn == arn:
+            return resource.tags
     raise invalid("The specified resource does not exist. Specify a valid resource and try again.")
 
 

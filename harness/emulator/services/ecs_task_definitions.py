@@ -1,6 +1,6 @@
 """Task definitions: register, describe, list, deregister, delete; and what ECS refuses to register.
 
-A registered document is kept whole and given back whole. The container health check is recorded; it is not run yet.
+A registered document is kept whole and given back whole; a member that would have no effect is refused by name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from harness.emulator.cloud import Answer, Caller, Request, not_emulated
+from harness.emulator.cloud import Answer, Caller, Request
+from harness.emulator.services import ecs_container_checks as container_checks
 from harness.emulator.services.ecs_lookup import (
     Raw,
     caller_arn,
@@ -23,12 +24,14 @@ from harness.emulator.services.ecs_lookup import (
     tags_out,
 )
 from harness.emulator.services.ecs_state import ContainerDefinition, TaskDefinition
+from harness.emulator.services.ecs_wishes import check_wishes
 
 if TYPE_CHECKING:
     from harness.emulator.services.ecs import Ecs
 
 FAMILY = re.compile(r"[a-zA-Z0-9_-]{1,255}")
 DEFAULT_STOP_TIMEOUT = 30.0
+DEFAULT_START_TIMEOUT = 180.0  # the agent's
 FARGATE_STOP_TIMEOUT_MAX = 120
 GIB = 1024
 FARGATE_MEMORY = {  # task cpu units -> allowed task memory in MiB
@@ -40,7 +43,7 @@ FARGATE_MEMORY = {  # task cpu units -> allowed task memory in MiB
     8192: range(16 * GIB, 60 * GIB + 1, 4 * GIB),
     16384: range(32 * GIB, 120 * GIB + 1, 8 * GIB),
 }
-DEPENDENCIES = ("START", "COMPLETE", "SUCCESS")  # HEALTHY needs container health checks, which are not run yet
+DEPENDENCIES = ("START", "COMPLETE", "SUCCESS", "HEALTHY")
 REGISTERED = (
     "family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions", "volumes", "placementConstraints",
     "requiresCompatibilities", "cpu", "memory", "pidMode", "ipcMode", "proxyConfiguration", "inferenceAccelerators",
@@ -172,6 +175,9 @@ def read_container(raw: Raw, document: Raw) -> ContainerDefinition:
         labels=raw.get("dockerLabels", {}),
         depends_on=tuple((one["containerName"], one["condition"]) for one in raw.get("dependsOn", ())),
         secrets={secret["name"]: secret["valueFrom"] for secret in raw.get("secrets", ())},
+        start_timeout=float(raw.get("startTimeout", DEFAULT_START_TIMEOUT)),
+        health_check=container_checks.health_check(raw),
+        logs=container_checks.log_options(raw),
     )
 
 
@@ -189,6 +195,8 @@ def check(request: Request) -> Raw:
         document["networkMode"] = "bridge"
     document["containerDefinitions"] = [_container(raw, document) for raw in request["containerDefinitions"]]
     _check_containers(document)
+    container_checks.refuse_unemulated(document)
+    check_wishes(document)
     refusal = fargate_refusal(document)
     if refusal and "FARGATE" in document.get("requiresCompatibilities", ()):
         raise client_error(refusal)
@@ -224,8 +232,10 @@ def _port_mapping(mapping: Raw, network_mode: str) -> Raw:
     if not 1 <= port <= 65535:
         raise client_error("Container port must be between 1 and 65535.")
     host = mapping.get("hostPort") or (0 if network_mode == "bridge" else port)
-    if network_mode == "awsvpc" and host != port:
-        raise client_error("When networkMode=awsvpc, the host ports and container ports in port mappings must match.")
+    if network_mode in ("awsvpc", "host") and host != port:
+        raise client_error(
+            f"When networkMode={network_mode}, the host ports and container ports in port mappings must match."
+        )
     return {"protocol": "tcp", **mapping, "hostPort": host}
 
 
@@ -244,8 +254,10 @@ def _check_containers(document: Raw) -> None:
             raise client_error(
                 f"Invalid setting for container '{raw['name']}'. At least one of 'memory' or 'memoryReservation' must be specified."
             )
+        container_checks.check_container(raw)
         for dependency in raw.get("dependsOn", ()):
             _check_dependency(raw["name"], dependency, names)
+            _check_condition(dependency, containers)
     _check_acyclic({raw["name"]: [one["containerName"] for one in raw.get("dependsOn", ())] for raw in containers})
 
 
@@ -255,7 +267,18 @@ def _check_dependency(name: str, dependency: Raw, names: list[str]) -> None:
             f"Container '{name}' depends on container '{dependency['containerName']}', which is not in the task definition."
         )
     if dependency["condition"] not in DEPENDENCIES:
-        raise not_emulated("ecs", f"dependsOn condition {dependency['condition']}")
+        raise client_error(f"The dependsOn condition {dependency['condition']} is not valid.")
+
+
+def _check_condition(dependency: Raw, containers: list[Raw]) -> None:
+    """HEALTHY needs a health check; the other end of COMPLETE and SUCCESS must be allowed to end."""
+    other = next(raw for raw in containers if raw["name"] == dependency["containerName"])
+    if dependency["condition"] == "HEALTHY" and container_checks.health_check(other) is None:
+        raise client_error(f"The container '{other['name']}' must have a health check to be depended on as HEALTHY.")
+    if dependency["condition"] in ("COMPLETE", "SUCCESS") and other["essential"]:
+        raise client_error(
+            f"The container '{other['name']}' is essential: a dependency on its {dependency['condition']} could never hold."
+        )
 
 
 def _check_acyclic(depends_on: dict[str, list[str]]) -> None:

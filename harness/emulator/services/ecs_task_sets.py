@@ -39,10 +39,11 @@ async def create_task_set(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     balancers = checks.read_load_balancers(request.get("loadBalancers"))
     cluster = region.clusters[service.cluster.rsplit("/", 1)[-1]]
     settings = _settings({**checks.infrastructure(request, cluster), **given(request, PLACING)})
-    checks.check_service_network(definition, balancers)
     checks.check_containers(definition, balancers)
     await checks.check_placement(ecs, caller, definition, settings)
-    await checks.check_target_groups(ecs, caller, balancers, behind=False)
+    await checks.check_target_groups(ecs, caller, definition, balancers, behind=False)
+    if checks.launch_type_of(settings) == "EC2":
+        await ecs.fleet(caller).look()
     service = _service_for(ecs, caller, request)  # it may have been deleted meanwhile
     task_set = new_task_set(ecs, service, definition, balancers, settings, status="ACTIVE")
     task_set.scale, task_set.tags = scale, tags_in(request)
@@ -118,7 +119,8 @@ def _service_for(ecs: Ecs, caller: Caller, request: Request) -> Service:
     service = find_service(ecs.regions[caller], request)
     if service.controller == "ECS":
         raise invalid("Task sets are only supported on services with an EXTERNAL or CODE_DEPLOY deployment controller.")
-    if service.controller == "CODE_DEPLOY" and caller.access_key != CODE_DEPLOY_CALLER:
+    allowed = caller.access_key == CODE_DEPLOY_CALLER or ecs.cloud.settings.user_task_sets_on_codedeploy
+    if service.controller == "CODE_DEPLOY" and not allowed:
         raise invalid(
             "The task sets of services with a CODE_DEPLOY deployment controller are changed by AWS CodeDeploy only. "
             "Use AWS CodeDeploy to trigger a new deployment."

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.emulator.capacity import NO_INSTANCES, Unplaced, Wishes, refusal
 from harness.emulator.cloud import Answer, AwsError, Caller, Request, not_emulated
 from harness.emulator.services.ecs_checks import check_placement, infrastructure, launch_type_of, refuse_unemulated
 from harness.emulator.services.ecs_lookup import (
@@ -22,8 +24,10 @@ from harness.emulator.services.ecs_lookup import (
     usable_definition,
     with_tags,
 )
+from harness.emulator.services.ecs_placing import Place, demand_of, seat, settle
 from harness.emulator.services.ecs_state import (
     Cluster,
+    Region,
     Service,
     StopOrder,
     Tags,
@@ -46,36 +50,102 @@ RUN_SETTINGS = (
     "placementStrategy",
     "enableExecuteCommand",
 )
+OF_THE_SERVICE = ("enableExecuteCommand", "placementConstraints", "placementStrategy")  # not of its task sets
 MOST_AT_ONCE = 10
+NONE_OF_PROVIDER = "No Container Instances were found in your capacity provider."
 
 
 async def run_task(ecs: Ecs, caller: Caller, request: Request) -> Answer:
-    """Start `count` tasks outside any service; they are not replaced."""
+    """Start `count` tasks outside any service; they are not replaced. A task without a place is a failure, not an error."""
+    region, token = ecs.regions[caller], request.get("clientToken")
+    if token and token in region.ran:
+        return _ran_before(region, request)
+    cluster, definition, settings = await _to_run(ecs, caller, request)
+    whose = _whose(request, cluster, definition)
+    tasks: list[Task] = []
+    failures: list[Raw] = []
+    for _ in range(request.get("count") or 1):
+        place = seat(region, cluster, definition, settings, whose.group, tasks)
+        if isinstance(place, Unplaced):
+            if not place.reasons:
+                raise invalid(NO_INSTANCES if "launchType" in settings else NONE_OF_PROVIDER)
+            failures += place.failures()
+            break
+        tasks.append(start_task(ecs, caller, cluster, definition, settings, whose, place))
+    if token:
+        region.ran[token] = (dict(request), tasks)
+    ecs.fleet(caller).keep()
+    return {"tasks": [shown(task, {"include": ["TAGS"]}) for task in tasks], "failures": failures}
+
+
+def _ran_before(region: Region, request: Request) -> Answer:
+    """The same request with the same client token starts nothing again."""
+    before, tasks = region.ran[request["clientToken"]]
+    if before != request:
+        raise AwsError("ConflictException", "The client token was used with different parameters.")
+    return {"tasks": [shown(task, {"include": ["TAGS"]}) for task in tasks], "failures": []}
+
+
+async def _to_run(ecs: Ecs, caller: Caller, request: Request) -> tuple[Cluster, TaskDefinition, Raw]:
+    """Cluster, task definition and settings of a RunTask that is in order. Raises AwsError."""
     refuse_unemulated("RunTask", request)
     region = ecs.regions[caller]
     cluster, definition = find_cluster(region, request), usable_definition(region, request["taskDefinition"])
-    count = request.get("count") or 1
-    if not 1 <= count <= MOST_AT_ONCE:
+    if not 1 <= (request.get("count") or 1) <= MOST_AT_ONCE:
         raise invalid("Count must be between 1 and 10.")
     settings = {**infrastructure(request, cluster), **given(request, RUN_SETTINGS)}
     check_overrides(definition, settings)
     await check_placement(ecs, caller, definition, settings)
-    tags = {**(definition.tags if request.get("propagateTags") == "TASK_DEFINITION" else {}), **tags_in(request)}
-    group = request.get("group") or f"family:{definition.family}"
-    tasks = [
-        start_task(
-            ecs,
-            caller,
-            cluster,
-            definition,
-            settings,
-            group=group,
-            started_by=request.get("startedBy") or "",
-            tags=tags,
-        )
-        for _ in range(count)
-    ]
-    return {"tasks": [shown(task, {"include": ["TAGS"]}) for task in tasks], "failures": []}
+    if launch_type_of(settings) == "EC2":
+        await ecs.fleet(caller).look()
+    return cluster, definition, settings
+
+
+async def start_task_on(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """StartTask: one task on each of the named container instances, where it fits."""
+    refuse_unemulated("StartTask", request)
+    region = ecs.regions[caller]
+    await ecs.fleet(caller).look()
+    cluster, definition = find_cluster(region, request), usable_definition(region, request["taskDefinition"])
+    if not 1 <= len(request["containerInstances"]) <= MOST_AT_ONCE:
+        raise invalid("StartTask takes 1 to 10 container instances.")
+    settings = {"launchType": "EC2", **given(request, RUN_SETTINGS)}
+    check_overrides(definition, settings)
+    await check_placement(ecs, caller, definition, settings)
+    whose, demand = _whose(request, cluster, definition), demand_of(definition, settings)
+    tasks: list[Task] = []
+    failures: list[Raw] = []
+    for name in request["containerInstances"]:
+        instance = cluster.instances.get(last_part(name))
+        if instance is None:
+            failures.append(missing(name))
+        elif reason := refusal(instance, demand, Wishes(), whose.group):
+            failures += Unplaced(((instance, reason),)).failures()
+        else:
+            tasks.append(start_task(ecs, caller, cluster, definition, settings, whose, Place("EC2", "", instance)))
+    return {"tasks": [shown(task, {"include": ["TAGS"]}) for task in tasks], "failures": failures}
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """To whom a new task belongs: its group, who started it, its tags."""
+
+    group: str
+    started_by: str
+    tags: Tags
+
+
+def _whose(request: Request, cluster: Cluster, definition: TaskDefinition) -> Whose:
+    """Of RunTask and StartTask."""
+    group, propagate = request.get("group") or f"family:{definition.family}", request.get("propagateTags") or "NONE"
+    if group.startswith("service:"):
+        raise invalid("The group name cannot begin with 'service:'.")
+    if propagate == "SERVICE":
+        raise invalid("The tags of a service cannot be propagated to a task outside it.")
+    tags = {**(definition.tags if propagate == "TASK_DEFINITION" else {}), **tags_in(request)}
+    if request.get("enableECSManagedTags"):
+        tags |= {"aws:ecs:clusterName": cluster.name}
+    return Whose(group, request.get("startedBy") or "", tags)
 
 
 def check_overrides(definition: TaskDefinition, settings: Mapping[str, Any]) -> None:
@@ -83,8 +153,11 @@ def check_overrides(definition: TaskDefinition, settings: Mapping[str, Any]) -> 
         name = override.get("name")
         if definition.container(name) is None:
             raise invalid(f"Override for container named {name} is not a container in the TaskDefinition.")
-        if override.get("environmentFiles"):
-            raise not_emulated("ecs", "containerOverrides[].environmentFiles")
+        for member in ("environmentFiles", "resourceRequirements"):
+            if override.get(member):
+                raise not_emulated("ecs", f"containerOverrides[].{member}")
+    if settings.get("overrides", {}).get("inferenceAcceleratorOverrides"):
+        raise not_emulated("ecs", "overrides.inferenceAcceleratorOverrides")
 
 
 def start_task(
@@ -93,10 +166,8 @@ def start_task(
     cluster: Cluster,
     definition: TaskDefinition,
     settings: Mapping[str, Any],
-    *,
-    group: str,
-    started_by: str,
-    tags: Tags,
+    whose: Whose,
+    place: Place,
 ) -> Task:
     """Make a task and begin its life; returns at once, the task is PROVISIONING."""
     task_id = new_task_id()
@@ -108,41 +179,42 @@ def start_task(
         definition=definition,
         containers=tuple(
             TaskContainer(
-                one, caller.arn("ecs", f"container/{cluster.name}/{task_id}/{uuid.uuid4()}"), f"{task_id}-{index:010d}"
+                container,
+                caller.arn("ecs", f"container/{cluster.name}/{task_id}/{uuid.uuid4()}"),
+                f"{task_id}-{number}",
             )
-            for index, one in enumerate(definition.containers)
+            for number, container in enumerate(definition.containers)
         ),
-        group=group,
-        started_by=started_by,
-        launch_type=launch_type_of(settings),
+        group=whose.group,
+        started_by=whose.started_by,
+        launch_type=place.launch_type,
         settings=settings,
         created_at=ecs.now(),
-        tags=dict(tags),
+        tags=dict(whose.tags),
+        capacity_provider=place.provider,
     )
+    if place.instance is not None:
+        settle(task, place.instance)
     cluster.forget_stopped(ecs.now())
     cluster.tasks[task.id] = task
     ecs.cloud.spawn(TaskLife(ecs.cloud, ecs.interfaces, ecs.starts, task).run(), f"task {task.arn}")
     return task
 
 
-def start_service_task(ecs: Ecs, service: Service, task_set: TaskSet) -> Task:
-    """One more task of a task set."""
-    cluster = ecs.regions[service.caller].clusters[last_part(service.cluster)]
+def start_service_task(ecs: Ecs, service: Service, task_set: TaskSet) -> Task | Unplaced:
+    """One more task of a task set, or why there is no place for it."""
+    region = ecs.regions[service.caller]
+    cluster = region.clusters[last_part(service.cluster)]
     source = {"SERVICE": service.tags, "TASK_DEFINITION": task_set.definition.tags}
     tags = dict(source.get(service.settings.get("propagateTags", "NONE"), {}))
     if service.settings.get("enableECSManagedTags"):
         tags |= {"aws:ecs:clusterName": cluster.name, "aws:ecs:serviceName": service.name}
-    settings = {**task_set.settings, **given(service.settings, ("enableExecuteCommand",))}
-    return start_task(
-        ecs,
-        service.caller,
-        cluster,
-        task_set.definition,
-        settings,
-        group=f"service:{service.name}",
-        started_by=task_set.id,
-        tags=tags,
-    )
+    settings = {**task_set.settings, **given(service.settings, OF_THE_SERVICE)}
+    whose = Whose(f"service:{service.name}", task_set.id, tags)
+    place = seat(region, cluster, task_set.definition, settings, whose.group, task_set.tasks)
+    if isinstance(place, Unplaced):
+        return place
+    return start_task(ecs, service.caller, cluster, task_set.definition, settings, whose, place)
 
 
 def stop_task(ecs: Ecs, caller: Caller, request: Request) -> Answer:
@@ -177,8 +249,8 @@ def describe_tasks(ecs: Ecs, caller: Caller, request: Request) -> Answer:
 def list_tasks(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """Without `desiredStatus`, the tasks that should run."""
     cluster = find_cluster(ecs.regions[caller], request)
-    if request.get("containerInstance"):
-        raise not_emulated("ecs", "ListTasks by containerInstance")
+    if request.get("daemonName"):
+        raise not_emulated("ecs", "ListTasks by daemonName")
     cluster.forget_stopped(ecs.now())
     wanted = request.get("desiredStatus") or "RUNNING"
     service = request.get("serviceName")
@@ -189,6 +261,7 @@ def list_tasks(ecs: Ecs, caller: Caller, request: Request) -> Answer:
         "started_by": request.get("startedBy"),
         "launch_type": request.get("launchType"),
         "group": f"service:{last_part(service)}" if service else None,
+        "instance": last_part(request["containerInstance"]) if request.get("containerInstance") else None,
     }
     found = [task.arn for task in cluster.tasks.values() if task.desired_status == wanted and _matches(task, criteria)]
     arns, more = page(request, "tasks", found)
@@ -201,6 +274,7 @@ def _matches(task: Task, criteria: Mapping[str, str | None]) -> bool:
         "started_by": task.started_by,
         "launch_type": task.launch_type,
         "group": task.group,
+        "instance": task.container_instance.id if task.container_instance else "",
     }
     return all(value is None or values[name] == value for name, value in criteria.items())
 
@@ -233,7 +307,7 @@ def shown(task: Task, request: Request) -> Raw:
         "containers": [_container(task, container) for container in task.containers],
         "connectivity": "CONNECTED",
         "enableExecuteCommand": bool(task.settings.get("enableExecuteCommand")),
-        "healthStatus": "UNKNOWN",
+        "healthStatus": task.health,
         "overrides": {
             "containerOverrides": [{"name": one.definition.name} for one in task.containers],
             "inferenceAcceleratorOverrides": [],
@@ -241,7 +315,7 @@ def shown(task: Task, request: Request) -> Raw:
         },
         **_platform(task),
         **({"startedBy": task.started_by} if task.started_by else {}),
-        **({"availabilityZone": task.interface.zone} if task.interface else {}),
+        **_where(task),
         **({"stopCode": task.order.code, "stoppedReason": task.order.reason} if task.order else {}),
         **stamps(
             createdAt=task.created_at,
@@ -261,9 +335,16 @@ def _memory(document: Raw) -> int:
     return sum(raw.get("memory") or raw.get("memoryReservation") or 0 for raw in document["containerDefinitions"])
 
 
+def _where(task: Task) -> Raw:
+    """The availability zone, and on EC2 the container instance."""
+    if task.container_instance is not None:
+        zone = {"availabilityZone": task.container_instance.zone} if task.container_instance.zone else {}
+        return {"containerInstanceArn": task.container_instance.arn, **zone}
+    return {"availabilityZone": task.interface.zone} if task.interface else {}
+
+
 def _platform(task: Task) -> Raw:
-    provider = next((one["capacityProvider"] for one in task.settings.get("capacityProviderStrategy", ())), None)
-    name = {"capacityProviderName": provider} if provider else {}
+    name = {"capacityProviderName": task.capacity_provider} if task.capacity_provider else {}
     if task.launch_type != "FARGATE":
         return {"launchType": task.launch_type, **name}
     return {
@@ -305,11 +386,11 @@ def _container(task: Task, container: TaskContainer) -> Raw:
         "name": definition.name,
         "image": definition.image,
         "lastStatus": container.status,
-        "networkBindings": [] if interface else _bindings(container),
+        "networkBindings": _bindings(task, container),
         "networkInterfaces": [{"attachmentId": interface.attachment_id, "privateIpv4Address": interface.ip}]
         if interface
         else [],
-        "healthStatus": "UNKNOWN",  # container health checks are recorded; they are not run yet
+        "healthStatus": container.health,
         "cpu": str(override.get("cpu", raw["cpu"])),
         **{name: str(override.get(name, raw[name])) for name in ("memory", "memoryReservation") if name in raw},
     }
@@ -320,11 +401,17 @@ def _container(task: Task, container: TaskContainer) -> Raw:
     return {**answer, "reason": container.reason} if container.reason else answer
 
 
-def _bindings(container: TaskContainer) -> list[Raw]:
-    """Bridge and host mode: where the container really listens."""
+def _bindings(task: Task, container: TaskContainer) -> list[Raw]:
+    """Bridge and host mode: the ports of the container instance, once the container has started."""
     if container.container is None:
         return []
     return [
-        {"bindIP": host, "containerPort": port, "hostPort": host_port, "protocol": "tcp"}
-        for port, (host, host_port) in container.container.addresses.items()
+        {
+            "bindIP": "0.0.0.0",
+            "containerPort": port.container_port,
+            "hostPort": port.host_port,
+            "protocol": port.protocol,
+        }
+        for port in task.host_ports
+        if port.container == container.definition.name
     ]

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from harness.emulator.alb.metrics import Metrics
+from harness.emulator.by_host import NoListener
 from harness.emulator.cloud import Answer, Caller, Cloud, Request
 from harness.emulator.services.elbv2_balancers import Balancers
-from harness.emulator.services.elbv2_base import pairs_of, tags_of
+from harness.emulator.services.elbv2_base import MOST_TAGS, check_quota, pairs_of, tags_of
+from harness.emulator.services.elbv2_limits import LIMITS
 from harness.emulator.services.elbv2_listeners import Listeners
+from harness.emulator.services.elbv2_metrics import Metrics
+from harness.emulator.services.elbv2_rules_operations import Rules
+from harness.emulator.services.elbv2_state import Listener
 from harness.emulator.services.elbv2_target_groups import TargetGroups
 
-LIMITS = {
-    "application-load-balancers": "50",
-    "listeners-per-application-load-balancer": "50",
-    "rules-per-application-load-balancer": "100",
-    "target-groups": "3000",
-    "target-groups-per-action-on-application-load-balancer": "5",
-    "targets-per-application-load-balancer": "1000",
-}
 
-
-class Elbv2(Balancers, Listeners, TargetGroups):
+class Elbv2(Balancers, Listeners, Rules, TargetGroups):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
-        self._metrics = Metrics(cloud)
-        cloud.plane.on_access = self._metrics.add
+        cloud.plane.on_metrics = Metrics(cloud, self.states).publish
 
     def describe_account_limits(self, caller: Caller, request: Request) -> Answer:
-        return {"Limits": [{"Name": name, "Max": most} for name, most in LIMITS.items()]}
+        return {"Limits": LIMITS.render()}
 
     # ---- tags
 
     def add_tags(self, caller: Caller, request: Request) -> Answer:
         for arn in request["ResourceArns"]:
-            self.states[caller].tagged(arn).update(tags_of(request["Tags"]))
+            tags, given = self.states[caller].tagged(arn), tags_of(request["Tags"])
+            check_quota("TooManyTags", "tags", len({**tags, **given}), MOST_TAGS)
+            tags.update(given)
         return {}
 
     def remove_tags(self, caller: Caller, request: Request) -> Answer:
@@ -49,7 +46,15 @@ class Elbv2(Balancers, Listeners, TargetGroups):
         ]
         return {"TagDescriptions": described}
 
-    # ---- for `rehearse status`
+    # ---- for the API port, and for `rehearse status`
+
+    def url_of(self, dns_name: str, port: int | None) -> str:
+        """Where a listener is really reached; without a port that of port 80, or the only one. Raises NoListener."""
+        for _, state in self.states.items():
+            for balancer in state.load_balancers.values():
+                if balancer.dns_name.lower() == dns_name:
+                    return _url(_named(state.listeners_of(balancer.arn), balancer.name, port))
+        raise NoListener(f"no load balancer has the name {dns_name}")
 
     def reachable(self) -> list[dict[str, Any]]:
         """Every load balancer with the URL where each of its listeners is really reached."""
@@ -59,10 +64,24 @@ class Elbv2(Balancers, Listeners, TargetGroups):
                 "arn": balancer.arn,
                 "dns_name": balancer.dns_name,
                 "listeners": [
-                    {"port": one.port, "arn": one.arn, "url": f"http://127.0.0.1:{one.bound}"}
-                    for one in state.listeners_of(balancer.arn)
+                    {"port": one.port, "arn": one.arn, "url": _url(one)} for one in state.listeners_of(balancer.arn)
                 ],
             }
             for _, state in self.states.items()
             for balancer in state.load_balancers.values()
         ]
+
+
+def _url(listener: Listener) -> str:
+    return f"{listener.protocol.lower()}://127.0.0.1:{listener.bound}"
+
+
+def _named(listeners: Sequence[Listener], balancer: str, port: int | None) -> Listener:
+    by_port = {one.port: one for one in listeners}
+    found = by_port.get(80 if port is None else port)
+    if found is None and port is None and len(listeners) == 1:
+        found = listeners[0]
+    if found is None:
+        there = ", ".join(map(str, sorted(by_port))) or "none"
+        raise NoListener(f"{balancer} has no listener on port {port or 80} (there are: {there})")
+    return found

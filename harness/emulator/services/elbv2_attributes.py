@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.emulator.cloud import AwsError
 
 log = logging.getLogger("rehearse.elbv2")
+BOOLEAN = ("true", "false")
+ALGORITHM = "load_balancing.algorithm.type"
+STICKY, SLOW_START = "stickiness.enabled", "slow_start.duration_seconds"
+APP_COOKIE = "stickiness.app_cookie.cookie_name"
+UNHEALTHY_ROUTING = "target_group_health.unhealthy_state_routing.minimum_healthy_targets"
+DNS_FAILOVER = "target_group_health.dns_failover.minimum_healthy_targets"
+WEEK = 604800  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +30,8 @@ class Attributes:
     effective: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[int, int]]
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    switchable: frozenset[str] = frozenset()  # numbers that may also be `off`
 
     def of(self, pairs: Sequence[Mapping[str, str]]) -> dict[str, str]:
         """What a Modify call gives, checked. Raises AwsError."""
@@ -34,20 +43,30 @@ class Attributes:
     def _check(self, key: str, value: str) -> None:
         if key not in self.defaults:
             raise AwsError("InvalidConfigurationRequest", f"{self.kind} attribute key '{key}' is not recognized")
-        low, high = self.ranges.get(key, (0, 0))
-        if key in self.ranges and not (value.isdecimal() and low <= int(value) <= high):
-            raise AwsError(
-                "InvalidConfigurationRequest",
-                f"{self.kind} attribute value '{value}' of '{key}' must be a number between {low} and {high}",
-            )
         if value == self.defaults[key]:
             return
+        self._check_value(key, value)
         if key in self.refused:
             raise AwsError(
                 "NotImplemented", f"elbv2: the {self.kind.lower()} attribute {key} is not emulated by rehearse yet", 501
             )
         if key not in self.effective:
             log.warning("the %s attribute %s=%s is kept but has no effect here", self.kind.lower(), key, value)
+
+    def _check_value(self, key: str, value: str) -> None:
+        low, high = self.ranges.get(key, (0, 0))
+        may_be_off = key in self.switchable and value == "off"
+        if key in self.ranges and not may_be_off and not (value.isdecimal() and low <= int(value) <= high):
+            raise AwsError(
+                "InvalidConfigurationRequest",
+                f"{self.kind} attribute value '{value}' of '{key}' must be a number between {low} and {high}",
+            )
+        choices = BOOLEAN if self.defaults[key] in BOOLEAN else self.choices.get(key, (value,))
+        if value not in choices:
+            raise AwsError(
+                "InvalidConfigurationRequest",
+                f"{self.kind} attribute value '{value}' of '{key}' must be one of '{', '.join(choices)}'",
+            )
 
 
 LOAD_BALANCER = Attributes(
@@ -76,39 +95,92 @@ LOAD_BALANCER = Attributes(
         "waf.fail_open.enabled": "false",
         "zonal_shift.config.enabled": "false",
     },
-    effective=frozenset({"deletion_protection.enabled", "idle_timeout.timeout_seconds"}),
-    ranges={"idle_timeout.timeout_seconds": (1, 4000), "client_keep_alive.seconds": (60, 604800)},
+    effective=frozenset(
+        {
+            "access_logs.s3.bucket",
+            "access_logs.s3.enabled",
+            "access_logs.s3.prefix",
+            "client_keep_alive.seconds",
+            "deletion_protection.enabled",
+            "idle_timeout.timeout_seconds",
+            "routing.http.desync_mitigation_mode",
+            "routing.http.drop_invalid_header_fields.enabled",
+            "routing.http.preserve_host_header.enabled",
+            "routing.http.xff_client_port.enabled",
+            "routing.http.xff_header_processing.mode",
+        }
+    ),
+    ranges={"idle_timeout.timeout_seconds": (1, 4000), "client_keep_alive.seconds": (60, WEEK)},
+    choices={
+        "routing.http.desync_mitigation_mode": ("monitor", "defensive", "strictest"),
+        "routing.http.xff_header_processing.mode": ("append", "preserve", "remove"),
+    },
 )
 TARGET_GROUP = Attributes(
     kind="Target group",
     defaults={
         "deregistration_delay.timeout_seconds": "300",
-        "load_balancing.algorithm.type": "round_robin",
+        ALGORITHM: "round_robin",
         "load_balancing.algorithm.anomaly_mitigation": "off",
         "load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
-        "slow_start.duration_seconds": "0",
-        "stickiness.enabled": "false",
+        SLOW_START: "0",
+        STICKY: "false",
         "stickiness.type": "lb_cookie",
-        "stickiness.app_cookie.cookie_name": "",
+        APP_COOKIE: "",
         "stickiness.app_cookie.duration_seconds": "86400",
         "stickiness.lb_cookie.duration_seconds": "86400",
-        "target_group_health.dns_failover.minimum_healthy_targets.count": "1",
-        "target_group_health.dns_failover.minimum_healthy_targets.percentage": "off",
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count": "1",
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": "off",
+        f"{DNS_FAILOVER}.count": "1",
+        f"{DNS_FAILOVER}.percentage": "off",
+        f"{UNHEALTHY_ROUTING}.count": "1",
+        f"{UNHEALTHY_ROUTING}.percentage": "off",
     },
-    effective=frozenset({"deregistration_delay.timeout_seconds", "load_balancing.algorithm.type"}),
-    refused=frozenset(
+    effective=frozenset(
         {
-            "stickiness.enabled",
-            "slow_start.duration_seconds",
-            "load_balancing.algorithm.anomaly_mitigation",
-            "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-            "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+            "deregistration_delay.timeout_seconds",
+            ALGORITHM,
+            SLOW_START,
+            STICKY,
+            "stickiness.type",
+            APP_COOKIE,
+            "stickiness.app_cookie.duration_seconds",
+            "stickiness.lb_cookie.duration_seconds",
+            f"{UNHEALTHY_ROUTING}.count",
+            f"{UNHEALTHY_ROUTING}.percentage",
         }
     ),
-    ranges={"deregistration_delay.timeout_seconds": (0, 3600)},
+    refused=frozenset({"load_balancing.algorithm.anomaly_mitigation"}),
+    ranges={
+        "deregistration_delay.timeout_seconds": (0, 3600),
+        SLOW_START: (30, 900),
+        "stickiness.app_cookie.duration_seconds": (1, WEEK),
+        "stickiness.lb_cookie.duration_seconds": (1, WEEK),
+        f"{DNS_FAILOVER}.count": (1, 1000),
+        f"{DNS_FAILOVER}.percentage": (1, 100),
+        f"{UNHEALTHY_ROUTING}.count": (1, 1000),
+        f"{UNHEALTHY_ROUTING}.percentage": (1, 100),
+    },
+    switchable=frozenset({f"{DNS_FAILOVER}.count", f"{DNS_FAILOVER}.percentage", f"{UNHEALTHY_ROUTING}.percentage"}),
+    choices={
+        ALGORITHM: ("round_robin", "least_outstanding_requests", "weighted_random"),
+        "load_balancing.algorithm.anomaly_mitigation": ("on", "off"),
+        "load_balancing.cross_zone.enabled": (*BOOLEAN, "use_load_balancer_configuration"),
+        "stickiness.type": ("lb_cookie", "app_cookie"),
+    },
 )
+
+
+def check_together(attributes: Mapping[str, str]) -> None:
+    """What attributes of a target group demand of each other (C.2). Raises AwsError."""
+    if attributes[SLOW_START] != "0" and attributes[ALGORITHM] != "round_robin":
+        said = f"Slow start cannot be used with the {attributes[ALGORITHM]} algorithm"
+        raise AwsError("InvalidConfigurationRequest", said)
+    if attributes[STICKY] == "true" and attributes["stickiness.type"] == "app_cookie":
+        name = attributes[APP_COOKIE]
+        if not name or name.startswith("AWSALB"):
+            said = f"'{name}' is not a valid app cookie name: it must be given, and not begin with AWSALB"
+            raise AwsError("InvalidConfigurationRequest", said)
+
+
 LISTENER = Attributes(
     kind="Listener",
     defaults={
@@ -131,4 +203,3 @@ LISTENER = Attributes(
     },
     ranges={},
 )
-ALGORITHMS = ("round_robin", "least_outstanding_requests")

@@ -10,8 +10,10 @@ from typing import Any
 from harness.emulator.alb.plane import PlaneRefused
 from harness.emulator.cloud import AwsError, Cloud, Regional
 from harness.emulator.services.elbv2_state import Elbv2State, Listener, TargetGroup
+from harness.emulator.services.elbv2_tls import settings_of
 
 LARGEST_PAGE = 400
+MOST_TAGS = 50
 HEALTH_CHECK = (
     "HealthCheckProtocol",
     "HealthCheckPort",
@@ -35,17 +37,17 @@ class Base:
     async def changing(self, state: Elbv2State, listener: Listener) -> AsyncIterator[None]:
         """What is changed inside is in force at the end; where it is refused, all is as before. One change at a time."""
         async with self._change:
-            port, rules = listener.port, listener.rules
+            before = listener.port, listener.rules, listener.security
             try:
                 yield
                 await self.put_listener(state, listener)
             except BaseException:
-                listener.port, listener.rules = port, rules
+                listener.port, listener.rules, listener.security = before
                 raise
 
     async def put_listener(self, state: Elbv2State, listener: Listener) -> None:
         """Bring a listener's rules into force in the data plane; returns when they are. Raises AwsError where it cannot."""
-        balancer = state.load_balancer(listener.load_balancer)
+        balancer, security = state.load_balancer(listener.load_balancer), listener.security
         rules = [
             {"RuleArn": rule.arn, "Priority": rule.priority, "Conditions": rule.conditions, "Actions": rule.actions}
             for rule in listener.rules
@@ -58,6 +60,7 @@ class Base:
                 port=listener.port,
                 attributes=balancer.attributes,
                 rules=rules,
+                tls=settings_of(security.policy, security.certificates) if security is not None else None,
             )
         except PlaneRefused as error:
             raise AwsError("NotImplemented", f"elbv2: {error}", 501) from error
@@ -65,11 +68,21 @@ class Base:
 
     async def put_target_group(self, group: TargetGroup) -> None:
         check = {key: group.settings[key] for key in HEALTH_CHECK if group.settings.get(key) is not None}
-        await self.cloud.plane.put_target_group(group.arn, check, group.attributes)
+        await self.cloud.plane.put_target_group(group.arn, check, group.attributes, group.settings["Protocol"])
 
 
 def tags_of(pairs: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    return {pair["Key"]: pair.get("Value", "") for pair in pairs}
+    """Raises DuplicateTagKeys and TooManyTags."""
+    tags = {pair["Key"]: pair.get("Value", "") for pair in pairs}
+    if len(tags) < len(pairs):
+        raise AwsError("DuplicateTagKeys", "Tag keys must be unique")
+    check_quota("TooManyTags", "tags", len(tags), MOST_TAGS)
+    return tags
+
+
+def check_quota(code: str, what: str, number: int, most: int) -> None:
+    if number > most:
+        raise AwsError(code, f"The maximum number of {what} has been reached: {most}")
 
 
 def pairs_of(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -1,38 +1,46 @@
-"""Listeners and rules (C.1). A modification answers when the data plane has acknowledged it."""
+"""Listeners, their certificates and policies (C.1). A modification answers when the data plane has acknowledged it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from harness.emulator.alb.plane import Certificate
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.services import elbv2_attributes as attributes
-from harness.emulator.services.elbv2_base import Base, page, pairs_of, tags_of
-from harness.emulator.services.elbv2_rules import (
-    HIGHEST_PRIORITY,
-    actions_of,
-    conditions_of,
-    groups_of,
-    in_order,
-    invalid,
-    render_listener,
-    render_rule,
+from harness.emulator.services.elbv2_base import Base, check_quota, page, pairs_of, tags_of
+from harness.emulator.services.elbv2_limits import LIMITS
+from harness.emulator.services.elbv2_rules import check_listener, checked_actions, invalid, render_listener
+from harness.emulator.services.elbv2_ssl_policies import POLICIES
+from harness.emulator.services.elbv2_state import Elbv2State, Listener, Rule, Security, new_id
+from harness.emulator.services.elbv2_tls import (
+    DEFAULT_POLICY,
+    certificate_of,
+    check_policy,
+    render_policy,
 )
-from harness.emulator.services.elbv2_state import Action, Elbv2State, Listener, Rule, new_id
+
+NO_MUTUAL = {"Mode": "off"}
+SECURE = ("Certificates", "SslPolicy", "AlpnPolicy", "MutualAuthentication")  # members that need HTTPS
 
 
 class Listeners(Base):
     async def create_listener(self, caller: Caller, request: Request) -> Answer:
+        """Raises the errors of C.1: DuplicateListener, CertificateNotFound, SSLPolicyNotFound, UnsupportedProtocol and others."""
         state = self.states[caller]
         balancer = state.load_balancer(request["LoadBalancerArn"])
-        _check_protocol(request.get("Protocol"))
+        protocol = _protocol(request.get("Protocol"))
         if "Port" not in request:
             raise invalid("A listener port must be specified")
         _free_port(state, balancer.arn, request["Port"])
-        actions = _actions(state, request["DefaultActions"], balancer.arn)
+        check_quota("TooManyListeners", "listeners", len(state.listeners_of(balancer.arn)) + 1, LIMITS.listeners)
+        actions = checked_actions(state, request["DefaultActions"], balancer.arn)
+        security = await self._security(caller, protocol, request, None)
         arn = f"{balancer.arn.replace(':loadbalancer/', ':listener/')}/{new_id()}"
-        rules = [Rule(_rule_arn(arn), "default", [], actions)]
-        listener = Listener(arn, balancer.arn, "HTTP", request["Port"], rules, tags=tags_of(request.get("Tags", [])))
+        rules = [Rule(f"{arn.replace(':listener/', ':listener-rule/')}/{new_id()}", "default", [], actions)]
+        listener = Listener(arn, balancer.arn, request["Port"], rules, security, tags=tags_of(request.get("Tags", [])))
+        check_listener(listener)
         state.listeners[arn] = listener
         try:
             async with self.changing(state, listener):
@@ -53,16 +61,20 @@ class Listeners(Base):
         return page([render_listener(one) for one in found], request, "Listeners")
 
     async def modify_listener(self, caller: Caller, request: Request) -> Answer:
+        """Of an HTTPS listener that becomes HTTP, policy and certificates are forgotten."""
         state = self.states[caller]
         listener = state.listener(request["ListenerArn"])
-        _check_protocol(request.get("Protocol"))
+        protocol = _protocol(request.get("Protocol", listener.protocol))
+        security = await self._security(caller, protocol, request, listener.security)
         async with self.changing(state, listener):
             if request.get("Port", listener.port) != listener.port:
                 _free_port(state, listener.load_balancer, request["Port"])
                 listener.port = request["Port"]
             if given := request.get("DefaultActions"):
-                changed = replace(listener.default, actions=_actions(state, given, listener.load_balancer))
+                changed = replace(listener.default, actions=checked_actions(state, given, listener.load_balancer))
                 listener.rules = [changed if rule.is_default else rule for rule in listener.rules]
+            listener.security = security
+            check_listener(listener)
         return {"Listeners": [render_listener(listener)]}
 
     async def delete_listener(self, caller: Caller, request: Request) -> Answer:
@@ -80,91 +92,97 @@ class Listeners(Base):
         listener.attributes |= attributes.LISTENER.of(request["Attributes"])
         return {"Attributes": pairs_of(listener.attributes)}
 
-    def describe_listener_certificates(self, caller: Caller, request: Request) -> Answer:
-        """None: there are no HTTPS listeners here."""
-        self.states[caller].listener(request["ListenerArn"])
-        return {"Certificates": []}
+    # ---- certificates and policies
 
-    # ---- rules
+    async def _security(self, caller: Caller, protocol: str, request: Request, old: Security | None) -> Security | None:
+        """What the listener has of TLS after this request; what is not given stays."""
+        if protocol == "HTTP":
+            if given := next((key for key in SECURE if request.get(key)), None):
+                raise AwsError("InvalidConfigurationRequest", f"{given} can only be specified for HTTPS listeners")
+            return None
+        certificates = old.certificates if old is not None else ()
+        if (arns := [one.get("CertificateArn", "") for one in request.get("Certificates", ())]) or not certificates:
+            certificates = (await self._default(caller, arns), *certificates[1:])
+        policy = request.get("SslPolicy") or (old.policy if old is not None else DEFAULT_POLICY)
+        mutual = _mutual(request.get("MutualAuthentication") or (old.mutual_authentication if old else NO_MUTUAL))
+        alpn = request.get("AlpnPolicy", old.alpn_policy if old is not None else ())
+        return Security(check_policy(policy), certificates, mutual, tuple(alpn))
 
-    async def create_rule(self, caller: Caller, request: Request) -> Answer:
+    async def _default(self, caller: Caller, arns: Sequence[str]) -> Certificate:
+        if not arns:
+            raise invalid("A certificate must be specified for HTTPS listeners")
+        if len(arns) > 1:
+            raise AwsError("TooManyCertificates", "Only one certificate can be specified for a listener")
+        return await certificate_of(self.cloud, caller, arns[0])
+
+    async def add_listener_certificates(self, caller: Caller, request: Request) -> Answer:
+        """One that is there already is no error, as on AWS."""
         state = self.states[caller]
-        listener, priority = state.listener(request["ListenerArn"]), request["Priority"]
-        _refuse_transforms(request)
-        conditions = conditions_of(request["Conditions"])
-        tags = tags_of(request.get("Tags", []))
+        listener, arns = state.listener(request["ListenerArn"]), _arns(request)
+        _secured(listener)
+        certificates = [await certificate_of(self.cloud, caller, arn) for arn in arns]
         async with self.changing(state, listener):
-            actions = _actions(state, request["Actions"], listener.load_balancer)
-            _check_priorities({priority: ""}, listener.rules)
-            rule = Rule(_rule_arn(listener.arn), str(priority), conditions, actions, tags)
-            listener.rules = [*listener.rules, rule]
-        return {"Rules": [render_rule(rule)]}
+            security = _secured(listener)
+            known = {one.arn for one in security.certificates}
+            more = (*security.certificates, *(one for one in certificates if one.arn not in known))
+            check_quota("TooManyCertificates", "certificates", len(more) - 1, LIMITS.certificates)
+            listener.security = replace(security, certificates=more)
+        return {"Certificates": [{"CertificateArn": arn, "IsDefault": False} for arn in arns]}
 
-    def describe_rules(self, caller: Caller, request: Request) -> Answer:
+    async def remove_listener_certificates(self, caller: Caller, request: Request) -> Answer:
+        """The default certificate can only be replaced, with ModifyListener."""
         state = self.states[caller]
-        if arns := request.get("RuleArns"):
-            found = [state.rule(arn)[1] for arn in arns]
-        elif listener := request.get("ListenerArn"):
-            found = in_order(state.listener(listener).rules)
-        else:
-            raise invalid("You must specify either listener rule ARNs or a listener ARN")
-        return page([render_rule(one) for one in found], request, "Rules")
-
-    async def modify_rule(self, caller: Caller, request: Request) -> Answer:
-        state, arn = self.states[caller], request["RuleArn"]
-        listener, _ = state.rule(arn)
-        _refuse_transforms(request)
+        listener, arns = state.listener(request["ListenerArn"]), _arns(request)
         async with self.changing(state, listener):
-            _, old = state.rule(arn)
-            if old.is_default:
-                raise AwsError("OperationNotPermitted", f"Default rule '{arn}' cannot be modified")
-            new = old
-            if given := request.get("Actions"):
-                new = replace(new, actions=_actions(state, given, listener.load_balancer))
-            if "Conditions" in request:
-                new = replace(new, conditions=conditions_of(request["Conditions"]))
-            listener.rules = [new if one is old else one for one in listener.rules]
-        return {"Rules": [render_rule(new)]}
-
-    async def delete_rule(self, caller: Caller, request: Request) -> Answer:
-        state, arn = self.states[caller], request["RuleArn"]
-        listener, rule = state.rule(arn)
-        if rule.is_default:
-            raise AwsError("OperationNotPermitted", f"Default rule '{arn}' cannot be deleted")
-        async with self.changing(state, listener):
-            listener.rules = [one for one in listener.rules if one.arn != arn]
+            security = _secured(listener)
+            if security.certificates[0].arn in arns:
+                raise AwsError("OperationNotPermitted", f"The default certificate '{arns[0]}' cannot be removed")
+            left = tuple(one for one in security.certificates if one.arn not in arns)
+            listener.security = replace(security, certificates=left)
         return {}
 
-    async def set_rule_priorities(self, caller: Caller, request: Request) -> Answer:
-        state = self.states[caller]
-        wanted = {one["RuleArn"]: one["Priority"] for one in request["RulePriorities"]}
-        found = [state.rule(arn) for arn in wanted]
-        listener = found[0][0]
-        if any(other is not listener for other, _ in found):
-            raise invalid("The rules must be of the same listener")
-        if any(rule.is_default for _, rule in found):
-            raise AwsError("OperationNotPermitted", "The priority of a default rule cannot be set")
-        async with self.changing(state, listener):
-            _check_priorities(_by_priority(wanted), [one for one in listener.rules if one.arn not in wanted])
-            listener.rules = [
-                replace(one, priority=str(wanted[one.arn])) if one.arn in wanted else one for one in listener.rules
-            ]
-        return {"Rules": [render_rule(one) for one in in_order(listener.rules) if one.arn in wanted]}
+    def describe_listener_certificates(self, caller: Caller, request: Request) -> Answer:
+        security = self.states[caller].listener(request["ListenerArn"]).security
+        found = security.certificates if security is not None else ()
+        shown = [{"CertificateArn": one.arn, "IsDefault": number == 0} for number, one in enumerate(found)]
+        return page(shown, request, "Certificates")
+
+    def describe_ssl_policies(self, caller: Caller, request: Request) -> Answer:
+        names = [check_policy(name) for name in request.get("Names", ())] or list(POLICIES)
+        kind = request.get("LoadBalancerType", "application")
+        if kind not in ("application", "network"):
+            return {"SslPolicies": []}
+        return page([render_policy(name) for name in names], request, "SslPolicies")
 
 
-def _rule_arn(listener: str) -> str:
-    return f"{listener.replace(':listener/', ':listener-rule/')}/{new_id()}"
+def _protocol(protocol: str | None) -> str:
+    if protocol is None:
+        raise invalid("A listener protocol must be specified")
+    if protocol not in ("HTTP", "HTTPS"):
+        raise AwsError("UnsupportedProtocol", f"Protocol '{protocol}' must be one of 'HTTP, HTTPS'")
+    return protocol
 
 
-def _check_protocol(protocol: str | None) -> None:
-    if protocol not in (None, "HTTP"):
-        said = f"elbv2: {protocol} listeners are not emulated by rehearse yet: use HTTP"
+def _mutual(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    if given.get("Mode", "off") != "off":
+        said = f"elbv2: MutualAuthentication of mode {given['Mode']} is not emulated by rehearse"
         raise AwsError("NotImplemented", said, 501)
+    return dict(given)
 
 
-def _refuse_transforms(request: Request) -> None:
-    if request.get("Transforms"):
-        raise AwsError("NotImplemented", "elbv2: Transforms of a rule are not emulated by rehearse yet", 501)
+def _secured(listener: Listener) -> Security:
+    if listener.security is None:
+        raise AwsError("InvalidConfigurationRequest", "Certificates can only be specified for HTTPS listeners")
+    return listener.security
+
+
+def _arns(request: Request) -> list[str]:
+    arns = [one.get("CertificateArn", "") for one in request["Certificates"]]
+    if not arns or not all(arns):
+        raise invalid("A certificate ARN must be specified")
+    if any("IsDefault" in one for one in request["Certificates"]):
+        raise invalid("IsDefault cannot be specified")
+    return arns
 
 
 def _free_port(state: Elbv2State, balancer: str, port: int) -> None:
@@ -172,34 +190,3 @@ def _free_port(state: Elbv2State, balancer: str, port: int) -> None:
         raise invalid(f"Port '{port}' must be between 1 and 65535")
     if any(one.port == port for one in state.listeners_of(balancer)):
         raise AwsError("DuplicateListener", "A listener already exists on this port for this load balancer")
-
-
-def _actions(state: Elbv2State, raw: Sequence[Action], balancer: str) -> list[Action]:
-    """Checked actions, whose target groups exist and are free for this load balancer. Raises AwsError."""
-    actions = actions_of(raw)
-    for arn in groups_of(actions):
-        state.target_group(arn)
-        if any(other != balancer for other in state.load_balancers_of(arn)):
-            raise AwsError(
-                "TargetGroupAssociationLimit",
-                f"The following target groups cannot be associated with more than one load balancer: {arn}",
-            )
-    return actions
-
-
-def _by_priority(wanted: Mapping[str, int]) -> dict[int, str]:
-    """Raises AwsError where two rules want the same priority."""
-    by_priority: dict[int, str] = {}
-    for arn, priority in wanted.items():
-        if by_priority.setdefault(priority, arn) != arn:
-            raise AwsError("PriorityInUse", f"Priority '{priority}' is currently in use")
-    return by_priority
-
-
-def _check_priorities(wanted: Mapping[int, str], others: Sequence[Rule]) -> None:
-    taken = {rule.priority for rule in others}
-    for priority in wanted:
-        if not 1 <= priority <= HIGHEST_PRIORITY:
-            raise invalid(f"Priority '{priority}' must be between 1 and {HIGHEST_PRIORITY}")
-        if str(priority) in taken:
-            raise AwsError("PriorityInUse", f"Priority '{priority}' is currently in use")

@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.emulator.cloud import AwsError
-from harness.emulator.services.elbv2_state import Action, Condition, Listener, Rule
+from harness.emulator.services.elbv2_limits import LIMITS
+from harness.emulator.services.elbv2_state import Action, Condition, Elbv2State, Listener, Rule
 
 HIGHEST_PRIORITY = 50000
 MOST_WEIGHT = 999
-MOST_GROUPS = 5
+MOST_GROUPS = LIMITS.groups_per_action
+LONGEST_STICKINESS = 604800  # seconds
+LONGEST_BODY = 1024
+CONTENT_TYPES = ("text/plain", "text/css", "text/html", "application/javascript", "application/json")
+MOST_WILDCARDS = 5  # of all conditions of a rule
 MOST_VALUES = 5  # of all conditions of a rule
 ROUTING = ("forward", "redirect", "fixed-response")
 ONCE_PER_RULE = ("host-header", "path-pattern", "http-request-method", "source-ip")
@@ -67,8 +72,8 @@ def _forward(action: Action) -> Action:
             "InvalidLoadBalancerAction", "TargetGroupArn and ForwardConfig of an action must name the same target group"
         )
     stickiness = config.get("TargetGroupStickinessConfig") or NO_STICKINESS
-    if stickiness.get("Enabled"):
-        raise AwsError("NotImplemented", "elbv2: target group stickiness is not emulated by rehearse yet", 501)
+    if stickiness.get("Enabled") and not 1 <= stickiness.get("DurationSeconds", 0) <= LONGEST_STICKINESS:
+        raise invalid(f"Target group stickiness needs DurationSeconds between 1 and {LONGEST_STICKINESS}")
     weighted = [{"TargetGroupArn": one["TargetGroupArn"], "Weight": _weight(one)} for one in groups]
     kept = {"TargetGroups": weighted, "TargetGroupStickinessConfig": dict(stickiness)}
     return {"Type": "forward", "ForwardConfig": kept}
@@ -85,6 +90,10 @@ def _fixed_response(action: Action) -> Action:
     config = action.get("FixedResponseConfig", {})
     if not STATUS_CODE.fullmatch(config.get("StatusCode", "")):
         raise invalid("FixedResponseConfig needs a StatusCode of 2xx, 4xx or 5xx")
+    if len(config.get("MessageBody", "")) > LONGEST_BODY:
+        raise invalid(f"The MessageBody of a fixed response can have at most {LONGEST_BODY} characters")
+    if config.get("ContentType", CONTENT_TYPES[0]) not in CONTENT_TYPES:
+        raise invalid(f"ContentType '{config['ContentType']}' must be one of '{', '.join(CONTENT_TYPES)}'")
     return {"Type": "fixed-response", "FixedResponseConfig": config}
 
 
@@ -93,6 +102,12 @@ def _redirect(action: Action) -> Action:
     if config.get("StatusCode") not in ("HTTP_301", "HTTP_302"):
         raise invalid("RedirectConfig needs a StatusCode, HTTP_301 or HTTP_302")
     place = {key: config.get(key, own) for key, own in OWN_PLACE.items()}
+    if place["Protocol"] not in ("HTTP", "HTTPS", "#{protocol}"):
+        raise invalid(f"Protocol '{place['Protocol']}' must be one of 'HTTP, HTTPS, #{{protocol}}'")
+    if place["Port"] != "#{port}" and not (place["Port"].isdecimal() and 1 <= int(place["Port"]) <= 65535):
+        raise invalid(f"Port '{place['Port']}' must be '#{{port}}' or between 1 and 65535")
+    if not place["Path"].startswith("/"):
+        raise invalid(f"Path '{place['Path']}' must begin with '/'")
     if place == OWN_PLACE:
         raise AwsError(
             "InvalidLoadBalancerAction", "The redirect configuration is not valid because it creates a loop."
@@ -109,6 +124,46 @@ def groups_of(actions: Sequence[Action]) -> list[str]:
     return [group["TargetGroupArn"] for config in configs for group in config["TargetGroups"]]
 
 
+def checked_actions(state: Elbv2State, raw: Sequence[Action], balancer: str) -> list[Action]:
+    """Actions whose target groups exist, are free for this load balancer and agree about stickiness. Raises AwsError."""
+    actions = actions_of(raw)
+    arns = groups_of(actions)
+    for arn in arns:
+        state.target_group(arn)
+        if any(other != balancer for other in state.load_balancers_of(arn)):
+            raise AwsError(
+                "TargetGroupAssociationLimit",
+                f"The following target groups cannot be associated with more than one load balancer: {arn}",
+            )
+    used = {arn for one in state.listeners_of(balancer) for rule in one.rules for arn in groups_of(rule.actions)}
+    if len(used | set(arns)) > LIMITS.groups_per_balancer:
+        most = LIMITS.groups_per_balancer
+        raise AwsError(
+            "TooManyUniqueTargetGroupsPerLoadBalancer",
+            f"The maximum number of target groups of a load balancer has been reached: {most}",
+        )
+    if len(arns) > 1 and not group_stickiness(actions) and any(state.target_group(arn).is_sticky for arn in arns):
+        raise AwsError(
+            "InvalidConfigurationRequest",
+            "You must enable group stickiness on a rule if you enabled target stickiness on one of its target groups",
+        )
+    return actions
+
+
+def group_stickiness(actions: Sequence[Action]) -> bool:
+    configs = [action["ForwardConfig"] for action in actions if action["Type"] == "forward"]
+    return any(config["TargetGroupStickinessConfig"].get("Enabled") for config in configs)
+
+
+def check_listener(listener: Listener) -> None:
+    """What actions may not do on a listener of its protocol. Raises AwsError."""
+    redirects = [
+        action["RedirectConfig"] for rule in listener.rules for action in rule.actions if action["Type"] == "redirect"
+    ]
+    if listener.security is not None and any(one["Protocol"] == "HTTP" for one in redirects):
+        raise AwsError("InvalidLoadBalancerAction", "An HTTPS listener cannot redirect to HTTP")
+
+
 # ---- conditions
 
 
@@ -123,6 +178,8 @@ def conditions_of(raw: Sequence[Condition]) -> list[Condition]:
             raise AwsError("InvalidConfigurationRequest", f"A rule can only have one '{field}' condition")
     if sum(len(_values(one)) for one in kept) > MOST_VALUES:
         raise invalid(f"A rule can only have '{MOST_VALUES}' condition values")
+    if sum(_wildcards(value) for one in kept for value in _values(one)) > MOST_WILDCARDS:
+        raise invalid(f"A rule can only have '{MOST_WILDCARDS}' condition wildcards")
     return kept
 
 
@@ -147,6 +204,11 @@ def _condition(raw: Condition) -> Condition:
 
 def _values(condition: Condition) -> list[Any]:
     return list(condition[CONFIG[condition["Field"]]].get("Values", []))
+
+
+def _wildcards(value: Any) -> int:
+    texts = value.values() if isinstance(value, dict) else [value]
+    return sum(text.count("*") + text.count("?") for text in texts)
 
 
 def _check_networks(values: Sequence[str]) -> None:
@@ -175,12 +237,21 @@ def render_actions(actions: Sequence[Action]) -> list[Action]:
 
 
 def render_listener(listener: Listener) -> dict[str, Any]:
+    security, secure = listener.security, {}
+    if security is not None:
+        secure = {
+            "SslPolicy": security.policy,
+            "Certificates": [{"CertificateArn": security.certificates[0].arn}],
+            "MutualAuthentication": security.mutual_authentication,
+            "AlpnPolicy": list(security.alpn_policy) or None,
+        }
     return {
         "ListenerArn": listener.arn,
         "LoadBalancerArn": listener.load_balancer,
         "Port": listener.port,
         "Protocol": listener.protocol,
         "DefaultActions": render_actions(listener.default.actions),
+        **secure,
     }
 
 

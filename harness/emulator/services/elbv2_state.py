@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.emulator.alb.plane import Certificate
 from harness.emulator.cloud import AwsError
 from harness.emulator.services import elbv2_attributes
 
@@ -42,6 +43,10 @@ class TargetGroup:
     tags: dict[str, str] = field(default_factory=dict)
     targets: dict[tuple[str, int], TargetHealth] = field(default_factory=dict)
 
+    @property
+    def is_sticky(self) -> bool:
+        return self.attributes["stickiness.enabled"] == "true"
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -63,18 +68,32 @@ class Rule:
         return any(target_group == group["TargetGroupArn"] for config in configs for group in config["TargetGroups"])
 
 
+@dataclass(frozen=True)
+class Security:
+    """What makes a listener HTTPS: its policy, its certificates (the default one first), and what is only kept and shown."""
+
+    policy: str
+    certificates: tuple[Certificate, ...]
+    mutual_authentication: Mapping[str, Any]
+    alpn_policy: tuple[str, ...] = ()
+
+
 @dataclass
 class Listener:
     """`bound` is the port of 127.0.0.1 where the data plane really listens. The default rule is the last of `rules`."""
 
     arn: str
     load_balancer: str  # ARN
-    protocol: str
     port: int
     rules: list[Rule]
+    security: Security | None = None
     attributes: dict[str, str] = field(default_factory=lambda: dict(elbv2_attributes.LISTENER.defaults))
     tags: dict[str, str] = field(default_factory=dict)
     bound: int = 0
+
+    @property
+    def protocol(self) -> str:
+        return "HTTP" if self.security is None else "HTTPS"
 
     @property
     def default(self) -> Rule:

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
 from harness.emulator.alb.plane import HealthChange, Target
 from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request
 from harness.emulator.services import elbv2_attributes as attributes
-from harness.emulator.services.elbv2_base import HEALTH_CHECK, Base, page, pairs_of, tags_of
+from harness.emulator.services.elbv2_base import HEALTH_CHECK, Base, check_quota, page, pairs_of, tags_of
+from harness.emulator.services.elbv2_limits import LIMITS
+from harness.emulator.services.elbv2_rules import group_stickiness, invalid
 from harness.emulator.services.elbv2_state import Elbv2State, TargetGroup, TargetHealth, new_id
+from harness.emulator.services.elbv2_target_settings import DEFAULTS, check_settings
 
-ALGORITHM = "load_balancing.algorithm.type"
 NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,32}(?<!-)")
-DEFAULTS: dict[str, Any] = {
-    "TargetType": "instance",
-    "ProtocolVersion": "HTTP1",
-    "HealthCheckProtocol": "HTTP",
-    "HealthCheckPort": "traffic-port",
-    "HealthCheckEnabled": True,
-    "HealthCheckPath": "/",
-    "HealthCheckIntervalSeconds": 30,
-    "HealthCheckTimeoutSeconds": 5,
-    "HealthyThresholdCount": 5,
-    "UnhealthyThresholdCount": 2,
-    "Matcher": {"HttpCode": "200"},
-    "IpAddressType": "ipv4",
-}
-RANGES = {
-    "HealthCheckIntervalSeconds": (5, 300),
-    "HealthCheckTimeoutSeconds": (2, 120),
-    "HealthyThresholdCount": (2, 10),
-    "UnhealthyThresholdCount": (2, 10),
-}
 
 
 class TargetGroups(Base):
@@ -50,8 +33,12 @@ class TargetGroups(Base):
             )
         if request.get("TargetType") == "lambda":
             raise AwsError("NotImplemented", "elbv2: target groups of type lambda are not emulated by rehearse", 501)
-        settings = {**DEFAULTS, **{key: value for key, value in request.items() if key not in ("Name", "Tags")}}
-        _check_ranges(settings)
+        given = {key: value for key, value in request.items() if key not in ("Name", "Tags")}
+        settings = {
+            **DEFAULTS,
+            **{key: value for key, value in given.items() if value != ""},
+        }  # as Terraform leaves out
+        check_settings(settings)
         old = next((one for one in state.target_groups.values() if one.name == name), None)
         if old is not None:
             if old.settings != settings:
@@ -60,6 +47,7 @@ class TargetGroups(Base):
                     f"A target group with the same name '{name}' exists, but with different settings",
                 )
             return {"TargetGroups": [self._render(state, old)]}
+        check_quota("TooManyTargetGroups", "target groups", len(state.target_groups) + 1, LIMITS.target_groups)
         arn = caller.arn("elasticloadbalancing", f"targetgroup/{name}/{new_id()}")
         group = TargetGroup(arn, name, settings, tags=tags_of(request.get("Tags", [])))
         await self.put_target_group(group)
@@ -85,7 +73,7 @@ class TargetGroups(Base):
         state = self.states[caller]
         group = state.target_group(request["TargetGroupArn"])
         settings = {**group.settings, **{key: request[key] for key in HEALTH_CHECK if key in request}}
-        _check_ranges(settings)
+        check_settings(settings)
         group.settings = settings
         await self.put_target_group(group)
         return {"TargetGroups": [self._render(state, group)]}
@@ -104,12 +92,13 @@ class TargetGroups(Base):
         return {"Attributes": pairs_of(self.states[caller].target_group(request["TargetGroupArn"]).attributes)}
 
     async def modify_target_group_attributes(self, caller: Caller, request: Request) -> Answer:
-        group = self.states[caller].target_group(request["TargetGroupArn"])
-        given = attributes.TARGET_GROUP.of(request["Attributes"])
-        algorithm = given.get(ALGORITHM, attributes.ALGORITHMS[0])
-        if algorithm not in attributes.ALGORITHMS:
-            raise AwsError("NotImplemented", f"elbv2: the algorithm {algorithm} is not emulated by rehearse yet", 501)
-        group.attributes |= given
+        state = self.states[caller]
+        group = state.target_group(request["TargetGroupArn"])
+        changed = group.attributes | attributes.TARGET_GROUP.of(request["Attributes"])
+        attributes.check_together(changed)
+        if changed[attributes.STICKY] == "true":
+            _check_group_stickiness(state, group.arn)
+        group.attributes = changed
         await self.put_target_group(group)
         return {"Attributes": pairs_of(group.attributes)}
 
@@ -117,9 +106,9 @@ class TargetGroups(Base):
 
     async def register_targets(self, caller: Caller, request: Request) -> Answer:
         group = self.states[caller].target_group(request["TargetGroupArn"])
-        targets = []
-        for raw in request["Targets"]:
-            key = self._key(group, raw)
+        targets, keys = [], [_checked(group, raw, self._key(group, raw)) for raw in request["Targets"]]
+        check_quota("TooManyTargets", "targets", len({*group.targets, *keys}), LIMITS.targets)
+        for raw, key in zip(request["Targets"], keys, strict=True):
             connect = self.cloud.addresses.locate(*key)
             old = group.targets.get(key)
             if old is None or old.state == "draining":
@@ -152,7 +141,10 @@ class TargetGroups(Base):
             ]
         else:
             found = list(group.targets.values())
-        return {"TargetHealthDescriptions": [_render_health(one) for one in found]}
+        checked_at, more = group.settings["HealthCheckPort"], {}
+        if {"AnomalyDetection", "All"} & set(request.get("Include", ())):
+            more = {"AnomalyDetection": {"Result": "normal", "MitigationInEffect": "no"}}
+        return {"TargetHealthDescriptions": [{**_render_health(one, checked_at), **more} for one in found]}
 
     def _heard(self, change: HealthChange) -> None:
         """The data plane's report; it is the only source of a target's state."""
@@ -176,18 +168,28 @@ class TargetGroups(Base):
         }
 
 
-def _check_ranges(settings: dict[str, Any]) -> None:
-    for key, (low, high) in RANGES.items():
-        if not low <= settings[key] <= high:
-            raise AwsError("ValidationError", f"{key} is {settings[key]}; it must be between {low} and {high}")
-    if settings["HealthCheckTimeoutSeconds"] >= settings["HealthCheckIntervalSeconds"]:
-        raise AwsError("ValidationError", "Health check timeout must be smaller than the interval")
-    if settings.get("Protocol") not in ("HTTP", None):
-        raise AwsError(
-            "NotImplemented",
-            f"elbv2: target groups with protocol {settings['Protocol']} are not emulated by rehearse yet",
-            501,
-        )
+def _check_group_stickiness(state: Elbv2State, arn: str) -> None:
+    """Target stickiness in a weighted rule needs the rule's own (C.2). Raises AwsError."""
+    rules = [rule for listener in state.users_of(arn) for rule in listener.rules if rule.forwards_to(arn)]
+    for rule in rules:
+        (action,) = (one for one in rule.actions if one["Type"] == "forward")
+        if len(action["ForwardConfig"]["TargetGroups"]) > 1 and not group_stickiness(rule.actions):
+            raise AwsError(
+                "InvalidConfigurationRequest",
+                f"This target group appears behind a rule with group stickiness disabled ({rule.arn}). "
+                "You must enable group stickiness before enabling target stickiness",
+            )
+
+
+def _checked(group: TargetGroup, raw: dict[str, Any], key: tuple[str, int]) -> tuple[str, int]:
+    if not 1 <= key[1] <= 65535:
+        raise invalid(f"Port '{key[1]}' must be between 1 and 65535")
+    if group.settings["TargetType"] == "ip":
+        try:
+            ipaddress.ip_address(raw["Id"])
+        except ValueError as error:
+            raise invalid(f"The IP address '{raw['Id']}' is not a valid IPv4 address") from error
+    return key
 
 
 def _not_registered(target_id: str, port: int) -> TargetHealth:
@@ -196,11 +198,11 @@ def _not_registered(target_id: str, port: int) -> TargetHealth:
     )
 
 
-def _render_health(target: TargetHealth) -> dict[str, Any]:
+def _render_health(target: TargetHealth, checked_at: str) -> dict[str, Any]:
     health = {"State": target.state, "Reason": target.reason or None, "Description": target.description or None}
     zone = {"AvailabilityZone": target.zone} if target.zone else {}
     return {
         "Target": {"Id": target.id, "Port": target.port, **zone},
-        "HealthCheckPort": str(target.port),
+        "HealthCheckPort": str(target.port) if checked_at == "traffic-port" else checked_at,
         "TargetHealth": health,
     }
