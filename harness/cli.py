@@ -304,7 +304,11 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
     one.add_argument("--compress", type=_compression, default="auto", metavar="auto|N")
     one.add_argument(
-        "--at-once", type=_count, default=None, metavar="N", help="scenarios side by side (default: 4 for each CPU)"
+        "--at-once",
+        type=_count,
+        default=None,
+        metavar="N",
+        help="scenarios side by side (default: 4 for each CPU, 2 where they are containers)",
     )
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")

@@ -26,7 +26,7 @@ from harness.targets import Target
 from harness.targets.base import RuntimeAsked
 
 REFRESH = 0.25
-AT_ONCE_PER_CPU = 4
+AT_ONCE_PER_CPU = {"process": 4, "docker": 2}  # starting a container takes an engine more than starting a process
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -115,7 +115,8 @@ def _rehearse(
                 unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
                 out = asked.out / one.id
                 rehearsals[one.id] = Rehearsal(one, plans[one.id], target, session, shared, out, unique, made, stop)
-            _side_by_side(list(rehearsals.values()), stop, asked.at_once or AT_ONCE_PER_CPU * (os.cpu_count() or 1))
+            at_once = asked.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
+            _side_by_side(list(rehearsals.values()), stop, at_once)
     except KeyboardInterrupt:
         stop.set()
     finally:
