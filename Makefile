@@ -63,9 +63,10 @@ destroy-aws: setup  ## remove what deploy-aws left
 	@$(BIN)/rehearse aws down
 
 .PHONY: docs
-docs: setup  ## write docs/EMULATED.md and scenarios/scenario.schema.json anew from the code
+docs: setup  ## write docs/EMULATED.md and both schemas anew from the code
 	@$(BIN)/python -m harness.emulator.emulated > docs/EMULATED.md
 	@$(BIN)/python -m harness.scenario > scenarios/scenario.schema.json
+	@$(BIN)/python -m harness.report.contract > docs/result.schema.json
 
 .PHONY: picture
 picture: setup  ## docs/picture.png and docs/report.png anew, of a real run (needs chromium)

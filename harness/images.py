@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -168,15 +168,24 @@ def build(
     revision: str = "v1",
     message: str | None = None,
     architecture: str | None = None,
+    name: str | None = None,
+    command: Sequence[str] = (),
+    port: int = PORT,
 ) -> str:
-    """Make `<folder name>:<revision>` for a runtime ("process" or "docker"); returns its name. Raises HarnessError."""
+    """Make `<name, else the folder's>:<revision>` for a runtime ("process" or "docker"); returns its name. Raises HarnessError.
+
+    `command` and `port` are of a process image; without a command the folder has an app.py with a WSGI `app`.
+    """
     folder = (path or SAMPLE_APP).resolve()
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder to build")
     environment = {"APP_VERSION": revision, **({"APP_MESSAGE": message} if message else {})}
     if runtime == "docker":
-        return _build_docker(home, folder, revision, environment, architecture)
-    return _build_process(home, folder, revision, environment, architecture)
+        return _build_docker(home, folder, f"{name or folder.name}:{revision}", environment, architecture)
+    manifest = Manifest(
+        tuple(command) or _wsgi(folder), str(folder), environment, architecture or architecture_of_this_machine(), port
+    )
+    return _build_process(home, name or folder.name, revision, manifest)
 
 
 def build_foreign(home: Path, runtime: str, *, revision: str, architecture: str) -> str:
@@ -230,18 +239,20 @@ def _tar(files: dict[str, bytes]) -> bytes:
     return content.getvalue()
 
 
-def _build_process(home: Path, folder: Path, revision: str, environment: dict[str, str], arch: str | None) -> str:
-    """Nothing is copied: the folder is run where it is, by this Python."""
+def _wsgi(folder: Path) -> tuple[str, ...]:
     if not (folder / "app.py").is_file():
         raise UsageError(f"{folder}: a process image needs an app.py with a WSGI `app` in it")
-    argv = (sys.executable, "-m", "gunicorn", *_gunicorn_options(folder), "app:app")
-    manifest = Manifest(argv, str(folder), environment, arch or architecture_of_this_machine(), PORT)
-    target = home / "images" / folder.name / revision / "manifest.json"
+    return (sys.executable, "-m", "gunicorn", *_gunicorn_options(folder), "app:app")
+
+
+def _build_process(home: Path, name: str, revision: str, manifest: Manifest) -> str:
+    """Nothing is copied: the folder is run where it is."""
+    target = home / "images" / name / revision / "manifest.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(asdict(manifest), indent=1))
     draft.replace(target)
-    return f"{folder.name}:{revision}"
+    return f"{name}:{revision}"
 
 
 def _gunicorn_options(folder: Path) -> tuple[str, ...]:
@@ -306,11 +317,10 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _build_docker(home: Path, folder: Path, revision: str, environment: dict[str, str], arch: str | None) -> str:
+def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, str], arch: str | None) -> str:
     from docker.client import DockerClient
     from docker.errors import BuildError, DockerException
 
-    name = f"{folder.name}:{revision}"
     try:
         client = DockerClient.from_env(timeout=300)
         base = _base_image(client)
@@ -361,7 +371,11 @@ def _context(home: Path, folder: Path, python: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="rehearse-build-") as temporary:
         context = Path(temporary) / "context"
         shutil.copytree(folder, context, ignore=shutil.ignore_patterns("__pycache__", ".git", ".venv"))
-        if not (context / "Dockerfile").is_file():
+        own = (context / "Dockerfile").is_file()
+        if own and not (context / "requirements.txt").is_file():
+            yield context  # it brings all it needs
+            return
+        if not own:
             shutil.copy(SAMPLE_APP / "Dockerfile", context)
         if not (context / "gunicorn.conf.py").is_file():
             shutil.copy(SAMPLE_APP / "gunicorn.conf.py", context)

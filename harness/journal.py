@@ -104,6 +104,19 @@ class ProbeEnded(_Event):
     late: int
 
 
+class WebsocketEnded(_Event):
+    """One of the users' long-lived connections: `cut` where the service ended it, False where the user left at the end.
+
+    `opened` is None where it never opened; `error` says why, or how it was cut.
+    """
+
+    event: Literal["WebsocketEnded"] = "WebsocketEnded"
+    number: int
+    opened: float | None
+    cut: bool
+    error: str | None = None
+
+
 class DeploymentSeen(_Event):
     """A change in what GetDeployment says; `rollback_id` and `rollback_of` are rollbackInfo's two links."""
 
@@ -200,12 +213,17 @@ class AlarmSeen(_Event):
 
 
 class ActionTaken(_Event):
-    """Something the run itself did: `deploy`, a `during` action, or `give_up`. `error` holds an AWS error code it met."""
+    """Something the run itself did: `deploy`, a `during` action, or `give_up`. `error` holds an AWS error code it met.
+
+    `number` is the action's place in `during`, from 1; `deployment` the id of a deployment that it created.
+    """
 
     event: Literal["ActionTaken"] = "ActionTaken"
     action: str
     detail: str = ""
     error: str | None = None
+    number: int | None = None
+    deployment: str | None = None
 
 
 class Waited(_Event):
@@ -248,6 +266,7 @@ Event = Annotated[
     | SteadyState
     | RequestDone
     | ProbeEnded
+    | WebsocketEnded
     | DeploymentSeen
     | LifecycleSeen
     | WeightsSeen

@@ -58,7 +58,7 @@ class Observer:
     """`follow` a deployment to see its life, and its rollback's; `view` is replaced as a whole, never changed."""
 
     def __init__(self, stack: Stack, write: Callable[[Event], None]) -> None:
-        self.view = View()
+        self.view, self.rounds = View(), 0
         self._stack, self._session, self._write = stack, stack.session, write
         self._followed: list[str] = []
         self._finished_at: dict[str, float] = {}
@@ -95,14 +95,16 @@ class Observer:
             (4, self._live_tasks),
             (8, self._tasks),
         )
-        turn = 0
-        while not self._stop.wait(TICK):
+        turn, took = 0, 0.0
+        while not self._stop.wait(max(TICK, took)):  # a target that answers slowly is not asked the harder
+            began = clock.monotonic()
             if turn % 2 == 0 or self._shifting():
                 self._attempt(self._weights)
             for offset, (every, look) in enumerate(looks):
                 if (turn + offset) % every == 0:
                     self._attempt(look)
             turn += 1
+            self.rounds, took = turn, clock.monotonic() - began
         for look in (self._weights, *(look for _, look in looks)):
             self._attempt(look)
 

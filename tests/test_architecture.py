@@ -29,9 +29,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("clock", "errors", "journal", "scenario", "expectations", "look", "picture", "report"),
         "driver",  # the buttons act as a run does: through the same calls
     },
+    "summary": {"look", "progress"},
     "emulator": {"clock", "errors", "images"},
 }
-COMPOSE = {"cli", "runner", "__main__", "doctor"}  # they put the parts together
+COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin"}  # they put the parts together
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -21,8 +21,11 @@ TOO_MUCH = {"cpu": 16384, "memory": 122880}
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:
+    """`container_port` is the declared one; `app_spec_port` the one the AppSpec names, which can be wrong."""
+
     arn: str
     container_port: int
+    app_spec_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,13 @@ def register_task_definition(
     session: Session, undo: Undo, family: str, service: Service, version: Version, execution_role: str
 ) -> TaskDefinition:
     port = container_port(service, version)
+    fargate = service.capacity is None
     answer = session.call(
         "ecs",
         "register_task_definition",
         family=family,
-        networkMode="awsvpc",
-        requiresCompatibilities=["FARGATE"],
+        networkMode="awsvpc" if fargate else "bridge",
+        requiresCompatibilities=["FARGATE" if fargate else "EC2"],
         **_size(service, version),
         executionRoleArn=execution_role,
         containerDefinitions=[
@@ -109,7 +113,7 @@ def register_task_definition(
                 "name": CONTAINER,
                 "image": image_of(service, version),
                 "essential": True,
-                "portMappings": [{"containerPort": port, "protocol": "tcp"}],
+                "portMappings": [_port_mapping(service, port)],
                 "environment": [{"name": k, "value": v} for k, v in environment(service, version).items()],
                 "stopTimeout": round(service.stop_timeout),
             }
@@ -121,7 +125,13 @@ def register_task_definition(
         f"task definition {arn.rpartition('/')[2]}",
         lambda: session.call("ecs", "deregister_task_definition", taskDefinition=arn),
     )
-    return TaskDefinition(arn, port)
+    wrong_spec = version.fault is not None and version.fault.kind == "wrong_app_spec_port"
+    return TaskDefinition(arn, port, port + 1 if wrong_spec else port)
+
+
+def _port_mapping(service: Service, port: int) -> dict[str, Any]:
+    fixed = {} if service.capacity is None else {"hostPort": service.capacity.host_port}
+    return {"containerPort": port, "protocol": "tcp", **fixed}
 
 
 def _size(service: Service, version: Version) -> dict[str, str]:
@@ -140,7 +150,8 @@ def create_service(
     task_definition: TaskDefinition,
     target_group: str,
 ) -> str:
-    """The ARN of a service under a CODE_DEPLOY controller; its first task set is blue."""
+    """The ARN of a service under a CODE_DEPLOY controller; its first task set is blue. `network` has the service's cluster."""
+    fargate = service.capacity is None
     undo.later(f"service {name}", lambda: delete_service(session, network.cluster, name))
     answer = session.call(
         "ecs",
@@ -149,7 +160,8 @@ def create_service(
         serviceName=name,
         taskDefinition=task_definition.arn,
         desiredCount=service.desired_count,
-        launchType="FARGATE",
+        launchType="FARGATE" if fargate else "EC2",
+        healthCheckGracePeriodSeconds=round(service.grace_period),
         deploymentController={"type": "CODE_DEPLOY"},
         loadBalancers=[
             {
@@ -158,7 +170,7 @@ def create_service(
                 "containerPort": task_definition.container_port,
             }
         ],
-        networkConfiguration=_network_configuration(network),
+        **({"networkConfiguration": _network_configuration(network)} if fargate else {}),
         tags=lower_key_value(session.tags),
     )
     return str(answer["service"]["serviceArn"])

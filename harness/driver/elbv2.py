@@ -63,7 +63,7 @@ def create_load_balancer(session: Session, undo: Undo, name: str, network: Netwo
 
 
 def create_target_group(session: Session, undo: Undo, name: str, network: Network, service: Service) -> str:
-    """The ARN of an `ip` target group with the scenario's health check and deregistration delay."""
+    """The ARN of a target group of addresses, or of instances where the scenario has its own; with health check and delay."""
     check = service.health_check
     answer = session.call(
         "elbv2",
@@ -72,7 +72,7 @@ def create_target_group(session: Session, undo: Undo, name: str, network: Networ
         Protocol="HTTP",
         Port=service.container_port,
         VpcId=network.vpc,
-        TargetType="ip",
+        TargetType="ip" if service.capacity is None else "instance",
         HealthCheckProtocol="HTTP",
         HealthCheckPort="traffic-port",
         HealthCheckPath=check.path,
@@ -94,19 +94,36 @@ def create_target_group(session: Session, undo: Undo, name: str, network: Networ
     return arn
 
 
-def create_listener(session: Session, undo: Undo, load_balancer: LoadBalancer, port: int, target_group: str) -> str:
+def create_listener(
+    session: Session,
+    undo: Undo,
+    load_balancer: LoadBalancer,
+    port: int,
+    target_groups: Sequence[str],
+    sticky: float | None = None,
+) -> str:
+    """All to the first target group; the others are on it with weight 0. `sticky`: seconds a user stays with a group."""
     answer = session.call(
         "elbv2",
         "create_listener",
         LoadBalancerArn=load_balancer.arn,
         Protocol="HTTP",
         Port=port,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+        DefaultActions=[_forward(target_groups, sticky)],
         Tags=key_value(session.tags),
     )
     arn = str(answer["Listeners"][0]["ListenerArn"])
     undo.later(f"listener {port}", lambda: session.call("elbv2", "delete_listener", ListenerArn=arn))
     return arn
+
+
+def _forward(target_groups: Sequence[str], sticky: float | None) -> dict[str, Any]:
+    if len(target_groups) == 1 and sticky is None:
+        return {"Type": "forward", "TargetGroupArn": target_groups[0]}
+    first, *others = target_groups
+    weighted = [{"TargetGroupArn": first, "Weight": 100}, *({"TargetGroupArn": one, "Weight": 0} for one in others)]
+    stays = {"Enabled": True, "DurationSeconds": round(sticky)} if sticky is not None else {"Enabled": False}
+    return {"Type": "forward", "ForwardConfig": {"TargetGroups": weighted, "TargetGroupStickinessConfig": stays}}
 
 
 def repoint(session: Session, listener: str, target_group: str) -> None:

@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from botocore import xform_name
 
-from harness.emulator import wire
+from harness.emulator import bind, wire
 from harness.emulator.by_host import Balancers, ByHost
 from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
 from harness.emulator.delegate import Delegate, response_of
@@ -32,7 +32,7 @@ LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|tags|account-settings)\b
 
 
 class Server:
-    """Serves `cloud.services`, and the delegate for the rest, on 127.0.0.1."""
+    """Serves `cloud.services`, and the delegate for the rest, on 127.0.0.1 (bind.py)."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Server:
         app.router.add_route("*", "/{path:.*}", self._any)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_ANSWERS)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        await web.TCPSite(self._runner, bind.address(), port).start()
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:

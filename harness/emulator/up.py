@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock, images
-from harness.emulator import settings
+from harness.emulator import bind, settings
 from harness.emulator.alb.plane import Plane
 from harness.emulator.cloud import Cloud
 from harness.emulator.delegate import Delegate, delegate_of, drives_of
@@ -115,7 +115,8 @@ class Emulator:
             port = await server.start(self._options.port)
         except OSError as error:
             raise TargetUnavailable(
-                f"port {self._options.port} of 127.0.0.1 cannot be had ({error.strerror}); choose another with --port, or 0 for a free one"
+                f"port {self._options.port} of {bind.address()} cannot be had ({error.strerror}); "
+                "choose another with --port, or 0 for a free one"
             ) from error
         self.cloud.endpoint = f"http://127.0.0.1:{port}"
         record = self._options.home / "emulators" / f"{port}.json"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.expectations import outcome, rollback, users, versions
+from harness.expectations import actions, outcome, rollback, tasks, users, versions
 from harness.expectations.base import Judgement, Result, Verdict, worst
 from harness.expectations.evidence import Evidence
 from harness.journal import Event
 
 __all__ = ["Evidence", "Judgement", "Result", "Verdict", "judge"]
-FINAL = ("users.max_failed", "users.max_unavailable", "green_production_requests")
+FINAL = ("users.max_failed", "users.failed_with", "users.max_unavailable", "green_production_requests")
 
 
 def judge(events: Sequence[Event]) -> Judgement:
@@ -34,7 +34,8 @@ def judged(evidence: Evidence) -> Judgement:
 
 
 def _results(evidence: Evidence) -> tuple[Result, ...]:
-    found = (result for family in (outcome, versions, users, rollback) for result in family.judge(evidence))
+    families = (outcome, versions, users, rollback, tasks, actions)
+    found = (result for family in families for result in family.judge(evidence))
     return tuple(_as_shown(result, evidence.run.not_shown) for result in found)
 
 

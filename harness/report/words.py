@@ -181,10 +181,16 @@ EXPECTATIONS: dict[str, Word] = {
     "users.min_requests": Word("Requests, at least", "최소 요청 수"),
     "users.max_failed": Word("Failed requests, at most", "최대 실패 요청 수"),
     "users.max_failed_percent": Word("Failed requests, at most (%)", "최대 실패율 (%)"),
+    "users.min_failed": Word("Failed requests of a trap, at least", "함정의 최소 실패 요청 수"),
+    "users.failed_with": Word("Codes that failed answers had", "실패한 응답의 코드"),
     "users.max_unavailable": Word("Longest time without a good answer (s)", "정상 응답이 없던 최장 시간 (초)"),
     "users.max_p50": Word("Median latency, at most (s)", "최대 중앙 지연 (초)"),
     "users.max_p95": Word("95th percentile of latency, at most (s)", "최대 95백분위 지연 (초)"),
     "users.max_p99": Word("99th percentile of latency, at most (s)", "최대 99백분위 지연 (초)"),
+    "exit_codes.blue": Word("Exit codes of blue's tasks", "블루 태스크의 종료 코드"),
+    "exit_codes.green": Word("Exit codes of green's tasks", "그린 태스크의 종료 코드"),
+    "websockets.max_cut": Word("WebSockets cut, at most", "끊긴 웹소켓 최대 수"),
+    "websockets.min_cut": Word("WebSockets cut, at least", "끊긴 웹소켓 최소 수"),
     "rollback.within": Word("Back on blue within (s)", "블루로 복귀하기까지 (초)"),
 }
 

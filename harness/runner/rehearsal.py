@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -24,12 +25,12 @@ from harness.journal import (
     Journal,
     PhaseEntered,
     PhaseName,
-    ProbeEnded,
     Provisioned,
     RequestDone,
     RunEnded,
     RunStarted,
     SteadyState,
+    TaskStopped,
     TornDown,
     Trouble,
     Waited,
@@ -39,9 +40,10 @@ from harness.picture import Picture
 from harness.probe.feed import Feed, Line
 from harness.probe.summary import Summary
 from harness.progress import Status, status_of
-from harness.runner import during, steady
+from harness.runner import during, steady, users
+from harness.runner.patience import Patience
 from harness.runner.versions import versions, whoami
-from harness.scenario import Action, Scenario
+from harness.scenario import Scenario
 from harness.targets import Target
 
 LOOK = 0.1  # seconds between two decisions
@@ -50,6 +52,7 @@ STEADY_WITHIN = 180.0  # beside the time the app itself takes to start
 SETTLE = 2.0  # real seconds of traffic after the end and its drain: what is live then is what users are left with
 DRAIN_AT_MOST = 30.0  # of which users are watched
 log = logging.getLogger("rehearse.runner")
+NOT_IMPLEMENTED = "NotImplemented"  # how an emulated target refuses, by name, what it does not do
 PATIENCE = 900.0  # beyond every wait that was declared; CodeDeploy's own limits end a deployment before that
 
 
@@ -69,11 +72,14 @@ class Rehearsal:
     phase: str = "waiting"
     seconds: float = 0.0
     left: list[str] = field(default_factory=list)
+    leaving: Callable[[], None] = lambda: None  # called once, when only the tear-down is to come
     broke_off: str = ""
+    unsupported: str = ""
     summary: Summary = field(default_factory=Summary)
     picture: Picture = field(default_factory=Picture)
     _folding: threading.Lock = field(default_factory=threading.Lock)
     _last_wait: int = -1
+    _exited: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         began = clock.monotonic()
@@ -83,7 +89,8 @@ class Rehearsal:
             try:
                 self._story()
             finally:
-                self._write(RunEnded(at=clock.now(), complete=not self.broke_off, reason=self.broke_off))
+                reason = self.broke_off or (f"unsupported: {self.unsupported}" if self.unsupported else "")
+                self._write(RunEnded(at=clock.now(), complete=not reason, reason=reason))
                 self.seconds, self.phase = clock.monotonic() - began, "done"
 
     def _story(self) -> None:
@@ -156,13 +163,25 @@ class Rehearsal:
     def _rehearse(self, stack: Stack) -> None:
         """With users on the site from before the deployment until after its end."""
         with self._observed(stack) as observer, self._users(stack):
+            agenda = during.Agenda(self.scenario.during, self.plan.real)
             self._enter("deploy")
+            for planned in agenda.before():
+                self._perform(stack, observer, planned, "")
             deployment = stack.deploy(self.scenario.release.to)
             observer.follow(deployment)
             self._act("deploy", f"{self.scenario.release.to.version} as {deployment}")
-            self._follow(stack, observer, deployment)
+            self._follow(stack, observer, deployment, agenda)
             self._enter("settle")
-            self._pause(SETTLE + min(self.scenario.service.deregistration_delay, DRAIN_AT_MOST))
+            self._settle()
+
+    def _settle(self) -> None:
+        """Users stay on through the drain; where exit codes are expected, until such a task was seen to end."""
+        service = self.scenario.service
+        self._pause(SETTLE + min(service.deregistration_delay, DRAIN_AT_MOST))
+        wanted = set(self.scenario.expect.exit_codes)
+        deadline = clock.monotonic() + service.stop_timeout + SETTLE
+        while not wanted <= self._exited and clock.monotonic() < deadline:
+            self._pause(LOOK)
 
     @contextmanager
     def _observed(self, stack: Stack) -> Iterator[Observer]:
@@ -184,6 +203,7 @@ class Rehearsal:
             timeout=traffic.timeout,
             on_line=self._on_line,
             host_header=stack.load_balancer.dns_name,
+            more=users.options(self.scenario),
         )
         try:
             until(lambda: self.summary.requests, 30, "the probe's first answer", every=0.05, pause=self._pause)
@@ -194,21 +214,20 @@ class Rehearsal:
     def _on_line(self, line: Line) -> None:
         if isinstance(line, RequestDone):
             self.summary.add(line)
-        if isinstance(line, RequestDone | ProbeEnded):
-            self._write(line)
+        self._write(line)
 
-    def _follow(self, stack: Stack, observer: Observer, deployment: str) -> None:
+    def _follow(self, stack: Stack, observer: Observer, deployment: str, agenda: during.Agenda) -> None:
         """Until every deployment has ended: do what the scenario does on the way, and give up when green does not come up."""
-        agenda = during.Agenda(self.scenario.during, self.plan.real)
+        patience = Patience(self.plan.give_up_after_seconds, clock.monotonic(), _seen=observer.rounds)
         began, gave_up, next_waits = clock.monotonic(), False, 0.0
         limit = self.plan.give_up_after_seconds + self.plan.waits_seconds + PATIENCE
         while True:
             view, now = observer.view, clock.monotonic()
-            for action in agenda.due(view, deployment, now):
-                self._perform(stack, observer, action, deployment)
+            for planned in agenda.due(view, deployment, now):
+                self._perform(stack, observer, planned, deployment)
             if view.settled and observer.view.settled and not agenda.waits_for_the_end(view, deployment):
                 break
-            if not gave_up and now - began > self.plan.give_up_after_seconds and not _shifted(view, deployment):
+            if not gave_up and patience.gone(now, observer.rounds) and not _shifted(view, deployment):
                 gave_up = True
                 self._give_up(stack, deployment)
             if now - began > limit:
@@ -221,15 +240,17 @@ class Rehearsal:
             message = f"{during.describe(action)}: the moment never came"
             self._write(Trouble(at=clock.now(), step="during", message=message))
 
-    def _perform(self, stack: Stack, observer: Observer, action: Action, deployment: str) -> None:
+    def _perform(self, stack: Stack, observer: Observer, planned: during.Planned, deployment: str) -> None:
         """AWS's refusal is what some scenarios are about: it goes into the journal, not up."""
+        action, number = planned.action, planned.number
         try:
             created = during.perform(action, stack, observer.view, deployment)
         except (ClientError, HarnessError) as error:
-            return self._act(action.do, f"{during.describe(action)}: {error}", code_of(error))
+            return self._act(action.do, f"{during.describe(action)}: {error}", code_of(error), number=number)
         if created:
             observer.follow(created)
-        return self._act(action.do, during.describe(action) + (f" as {created}" if created else ""))
+        told = during.describe(action) + (f" as {created}" if created else "")
+        return self._act(action.do, told, number=number, deployment=created)
 
     def _give_up(self, stack: Stack, deployment: str) -> None:
         seconds = self.plan.give_up_after_seconds
@@ -240,6 +261,7 @@ class Rehearsal:
         return self._act("give_up", f"no shift after {seconds:.0f} s: stopped with rollback")
 
     def _tear_down(self, stack: Stack) -> None:
+        self.leaving()
         self._enter("teardown")
         self.left = stack.remove()
         self._write(TornDown(at=clock.now(), left=tuple(self.left)))
@@ -282,19 +304,25 @@ class Rehearsal:
         self._journal.write(event)
         with self._folding:
             self.picture.add(event)
+        if isinstance(event, TaskStopped) and event.side and event.exit_code is not None:
+            self._exited.add(event.side)
 
     def _enter(self, phase: PhaseName) -> None:
         self.phase = phase
         self._write(PhaseEntered(at=clock.now(), phase=phase))
 
-    def _act(self, action: str, detail: str, error: str | None = None) -> None:
-        self._write(ActionTaken(at=clock.now(), action=action, detail=detail, error=error))
+    def _act(self, action: str, detail: str, error: str | None = None, **more: Any) -> None:
+        self._write(ActionTaken(at=clock.now(), action=action, detail=detail, error=error, **more))
 
     def _trouble(self, error: Exception) -> None:
         """The end of this rehearsal, but not of the others beside it. A bug of ours goes to the log with its traceback."""
         told = str(error) if isinstance(error, ClientError | HarnessError) else f"{type(error).__name__}: {error}"
         if not isinstance(error, ClientError | HarnessError):
             log.exception("%s broke off", self.scenario.id, exc_info=error)
+        if isinstance(error, ClientError) and error_code(error) == NOT_IMPLEMENTED:
+            self.unsupported = told
+            self._write(Trouble(at=clock.now(), step="unsupported", message=told, fatal=True))
+            return
         self.broke_off = f"{self.phase.replace('_', ' ')}: {told}"
         self._write(Trouble(at=clock.now(), step=self.phase, message=told, fatal=True))
 

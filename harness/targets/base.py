@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.driver.elbv2 import LoadBalancer
-from harness.scenario import Scenario
+from harness.scenario import OwnApp, Scenario
 
 RuntimeAsked = Literal["auto", "docker", "process"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the command line asks of a target. `home` is the state directory; `scenarios` tell which images are needed."""
+    """What the command line asks of a target. `home` is the state directory; `scenarios` tell which images are needed, `app` how
+    those of a team's own application are built."""
 
     target: str = "local"
     home: Path
     runtime: RuntimeAsked = "auto"
     endpoint: str | None = None
     scenarios: Sequence[Scenario] = ()
+    app: OwnApp | None = None
 
 
 def nothing(_: int) -> list[Mapping[str, Any]]:

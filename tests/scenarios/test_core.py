@@ -47,7 +47,7 @@ class Run:
         return journal.read(self.out / scenario / "journal.jsonl")
 
 
-def rehearse(home: Path, *arguments: str) -> Run:
+def rehearse(home: Path, *arguments: str, timeout: float = 400) -> Run:
     out = home / "out"
     done = subprocess.run(
         [sys.executable, "-m", "harness.cli", "run", "--out", str(out), *arguments],
@@ -55,7 +55,7 @@ def rehearse(home: Path, *arguments: str) -> Run:
         env={**os.environ, "REHEARSAL_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=timeout,
     )
     return Run(done.returncode, done.stdout + done.stderr, out, home)
 

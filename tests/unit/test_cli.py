@@ -102,6 +102,8 @@ def test_several_mistakes_are_one_line_each(place: Path):
         (("run", "."), ".: this is a folder; name a scenario file"),
         (("run",), "there are no scenarios in"),
         (("run", "--compress", "fast"), "argument --compress: fast is neither auto nor a number"),
+        (("run", "--at-once", "0"), "argument --at-once: 0 is not a whole number that is 1 or more"),
+        (("up", "--bind", "192.0.2.1"), "argument --bind: invalid choice: '192.0.2.1'"),
         (("run", "--target", "moon"), "argument --target: invalid choice: 'moon'"),
         (("run", "--colour"), "unrecognized arguments: --colour"),
         (("up", "--compress", "0.5"), "argument --compress: 0.5 is not a number that is 1 or more"),

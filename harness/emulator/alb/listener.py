@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from harness.emulator import bind
 from harness.emulator.alb.client import Client
 from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.heads import Heads
@@ -17,7 +18,6 @@ from harness.emulator.alb.rules import Asked, Rule, compile_rules
 from harness.emulator.alb.targets import Group
 from harness.emulator.alb.tls import Front, Tls
 
-FALLBACK_PORTS = range(18000, 20000)
 BACKLOG = 1024
 
 
@@ -71,12 +71,13 @@ class Listener:
         self._record(exchange)
 
     def bind(self) -> None:
-        """127.0.0.1 and the declared port, where it is free and allowed, else the next free one of a fixed range."""
-        for port in (self.port, *FALLBACK_PORTS):
+        """The declared port, where it is free and allowed, else the next free one of a fixed range (bind.py)."""
+        ports = bind.listener_ports(self.port)
+        for port in ports:
             listening = socket.socket()
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                listening.bind(("127.0.0.1", port))
+                listening.bind((bind.address(), port))
                 listening.listen(BACKLOG)
             except OSError:
                 listening.close()
@@ -84,9 +85,7 @@ class Listener:
             listening.setblocking(False)
             self._socket, self.bound = listening, port
             return
-        raise ListenerUnsupported(
-            f"no port of {FALLBACK_PORTS.start}-{FALLBACK_PORTS.stop - 1} is free for listener {self.arn}"
-        )
+        raise ListenerUnsupported(f"no port up to {ports[-1]} is free for listener {self.arn}")
 
     async def serve(self, tls: Tls | None) -> None:
         """Accept connections, with TLS or without. Raises CertificateUnusable, and then nothing has changed.

@@ -12,7 +12,7 @@ from harness.targets import Asked, emulators, local
 from harness.targets.localstack import Composition, composed, options, reached, served_by
 
 
-def localstack(home: Path, endpoint: str | None) -> int:
+def run(home: Path, endpoint: str | None) -> int:
     """Find or start LocalStack, survey it, put the emulator in front of it. Raises HarnessError where that cannot be."""
     with reached(Asked(target="localstack", home=home, endpoint=endpoint)) as (found, origin):
         made = composed(found)
