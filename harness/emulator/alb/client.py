@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 from harness import clock
 from harness.emulator.alb import answers
-from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.exchange import TRACE, Exchange
 from harness.emulator.alb.framing import BadFraming
 from harness.emulator.alb.head import Head, end_of_head, too_large
 from harness.emulator.alb.rules import FixedResponse, Forward, Redirect
+from harness.emulator.alb.targets import Member
 from harness.emulator.alb.upstream import Upstream, connect
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ class Client(asyncio.Protocol):
         "current",
         "ended",
         "expires",
-        "forwarded",
         "full",
         "ip",
         "listener",
@@ -44,6 +44,7 @@ class Client(asyncio.Protocol):
         "peer",
         "previous",
         "ready",
+        "tail",
         "transport",
         "tunnel",
     )
@@ -53,7 +54,7 @@ class Client(asyncio.Protocol):
         self.current: Exchange | None = None
         self.tunnel: Upstream | None = None
         self.buffer = b""
-        self.logged = ""  # what every line of the access log says of it: filled in by the log
+        self.logged = b""  # what every line of the access log says of it: filled in by the log
         self.ready = True
         self.closing = self.ended = self.paused = self.full = False
         self.previous = 0  # hash of the latest head: two alike in a row are worth remembering
@@ -74,7 +75,7 @@ class Client(asyncio.Protocol):
         self.expires = self.born + options.keep_alive
         self.origin = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
-        self.forwarded = xff + self.listener.forwarded
+        self.tail = b"X-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (TRACE, xff.replace(b"%", b"%%"), self.listener.forwarded)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.listener.clients.discard(self)
@@ -108,7 +109,10 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.ready:
-            head = self.listener.heads.memo.known.get(data)
+            heads = self.listener.heads
+            head = heads.memo.known.get(data)
+            if head is None and (head := heads.varied(data)) is not None:
+                self._compare(data, head)
             if head is not None:
                 self.serve(head)
                 return
@@ -150,22 +154,28 @@ class Client(asyncio.Protocol):
             head = heads.read(data[:end])
         self.buffer = b""
         if head.size == len(data):
-            mark = hash(data)
-            if mark == self.previous and not head.length:
-                heads.learn(data, head)
-            self.previous = mark
+            self._compare(data, head)
             self.serve(head)
         else:
             self.serve(head, data[head.size :])
+
+    def _compare(self, data: bytes, head: Head) -> None:
+        """Is it the same again? Two in a row are worth remembering."""
+        mark = hash(data)
+        if mark == self.previous and not head.length:
+            self.listener.heads.learn(data, head)
+        self.previous = mark
 
     def serve(self, head: Head, rest: bytes = b"") -> None:
         """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""
         self.ready = False
         exchange = self.current = Exchange(head, self)
-        self.active = exchange.arrived
-        if exchange.arrived > self.expires:
+        self.active = now = exchange.arrived
+        if now > self.expires:
             exchange.keep_alive = False
-        if head.status:
+        if head.simple and not rest:
+            self._route(exchange)
+        elif head.status:
             exchange.keep_alive = False
             self.buffer = rest
             self.fail(exchange, head.status, "BadRequest")
@@ -235,7 +245,11 @@ class Client(asyncio.Protocol):
         exchange.rule = rule = self.listener.route(exchange)
         action = rule.action if rule is not None else None
         if type(action) is Forward:
-            self._forward(exchange, action)
+            member = exchange.member = action.take(exchange)  # group, target and count in one step, nothing awaited between
+            if member is None:
+                self.fail(exchange, 503, "NoTargets")
+            else:
+                self._forward(exchange, member)
             return
         match action:
             case FixedResponse(status, content_type, body):
@@ -249,19 +263,14 @@ class Client(asyncio.Protocol):
             case _:
                 self.fail(exchange, 503, "NoRule")
 
-    def _forward(self, exchange: Exchange, forward: Forward) -> None:
-        """Group, target and count in one step; nothing is awaited between them."""
-        member = forward.take(exchange)
-        if member is None:
-            self.fail(exchange, 503, "NoTargets")
-            return
-        exchange.member = member
+    def _forward(self, exchange: Exchange, member: Member) -> None:
+        """On a connection that is there already, else on a new one."""
         while member.idle:
             upstream = member.idle.pop()
             if exchange.arrived - upstream.parked > self.listener.options.idle_timeout:
                 upstream.transport.close()  # the target may close it any moment, which would be a 502 (C.5)
             elif not upstream.transport.is_closing():
-                upstream.begin(self, exchange)
+                upstream.begin(self, exchange, exchange.arrived)
                 return
         asyncio.ensure_future(connect(self, exchange, member))  # noqa: RUF006 it ends by itself within the connect timeout
 
@@ -288,7 +297,7 @@ class Client(asyncio.Protocol):
 
     def finish(self, exchange: Exchange, status: int, reason: str = "-") -> None:
         """The answer is out: log it, and go on with the next request or close."""
-        self._end(exchange, status, reason)
+        self._end(exchange, status, reason, exchange.ended)
         self.current = None
         self.active = exchange.ended
         if not exchange.keep_alive or not exchange.complete or (self.ended and not self.buffer):
@@ -319,11 +328,11 @@ class Client(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def _end(self, exchange: Exchange, status: int, reason: str) -> None:
-        """Exactly once for each exchange: it is no longer in flight, and it is logged."""
+    def _end(self, exchange: Exchange, status: int, reason: str, ended: float = 0.0) -> None:
+        """Exactly once for each exchange: it is no longer in flight, and it is logged. `ended` saves a look at the clock."""
         if (member := exchange.member) is not None:
             member.in_flight -= 1
-        exchange.elb_status, exchange.error_reason, exchange.ended = status, reason, clock.now()
+        exchange.elb_status, exchange.error_reason, exchange.ended = status, reason, ended or clock.now()
         self.listener.record(exchange)
 
     # ---- time

@@ -57,6 +57,7 @@ class Journal:
         self.settle()
         for log in self._logs.values():
             log.flush(KEPT_ROWS)
+            log.close()
 
     def settle(self) -> None:
         """Count and log what has ended since."""

@@ -120,7 +120,7 @@ class Listener:
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long (C.5), and forget heads."""
-        self.heads.memo.forget(now)
+        self.heads.forget(now)
         self.replies.forget(now)
         for client in list(self.clients):
             client.check_idle(now)

@@ -10,14 +10,13 @@ from harness.clock import Wall
 from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.framing import BadFraming, Body, Chunks, Length, UntilClose
 from harness.emulator.alb.memo import Memo
-from harness.emulator.alb.reply import LARGEST, BadAnswer, Reply, parse
+from harness.emulator.alb.reply import CLOSES, LARGEST, STAYS, BadAnswer, Reply, parse
 from harness.emulator.alb.targets import DRAINING, MOST_IDLE, Member
 
 if TYPE_CHECKING:
     from harness.emulator.alb.client import Client
 
 CONNECT_TIMEOUT = 10.0  # C.5
-STAYS, CLOSES = b"Connection: keep-alive\r\n\r\n", b"Connection: close\r\n\r\n"
 
 
 async def connect(client: Client, exchange: Exchange, member: Member) -> None:
@@ -36,9 +35,9 @@ async def connect(client: Client, exchange: Exchange, member: Member) -> None:
     except OSError:
         return _unreachable(client, exchange, 502, "ConnectionRefused")
     if client.current is exchange:
-        upstream.begin(client, exchange)
+        upstream.begin(client, exchange, clock.now())
     else:  # the client left meanwhile
-        upstream.park()
+        upstream.park(clock.now())
     return None
 
 
@@ -80,23 +79,22 @@ class Upstream(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.member.group.connected += 1
 
-    def begin(self, client: Client, exchange: Exchange) -> None:
-        """Send the request, as far as it is here."""
+    def begin(self, client: Client, exchange: Exchange, now: float) -> None:
+        """Send the request, as far as it is here. `now` is seconds since the epoch."""
         self.client, self.exchange, self.body = client, exchange, None
         exchange.upstream = self
         self.member.busy.add(self)
-        head = exchange.outgoing(client)
+        head, exchange.sent_at = exchange.outgoing(client), now
         if exchange.pending:
             head += b"".join(exchange.pending)
             exchange.pending, exchange.pending_size = None, 0
-        exchange.sent_at = clock.now()
         self.transport.write(head)
         if client.full:
             self.hold(held=True)
         if client.paused or not exchange.complete:
             client.steer()
 
-    def park(self) -> None:
+    def park(self, now: float) -> None:
         """Keep the connection for another request, unless the target leaves or what was sent to it is still on its way."""
         member = self.member
         member.busy.discard(self)
@@ -105,7 +103,7 @@ class Upstream(asyncio.Protocol):
             return
         if self.held:
             self.hold(held=False)
-        self.parked = clock.now()
+        self.parked = now
         member.idle.append(self)
 
     def abandon(self) -> None:
@@ -141,13 +139,15 @@ class Upstream(asyncio.Protocol):
         client, exchange = self.client, self.exchange
         if client is None or exchange is None:
             self.transport.close()  # bytes that nobody asked for
+        elif exchange.head.simple and self._again(client, exchange, data):
+            return
         elif self.body is not None:
             self._body(client, exchange, data)
         elif client.tunnel is self:
             client.active = clock.now()
             exchange.sent += len(data)
             client.transport.write(data)
-        elif self.buffer or not self._again(client, exchange, data):
+        else:
             try:
                 self._head(client, exchange, data)
             except BadAnswer:
@@ -156,11 +156,12 @@ class Upstream(asyncio.Protocol):
 
     def _again(self, client: Client, exchange: Exchange, data: bytes) -> bool:
         """The fast path: a whole answer in one piece, with a head that was parsed before. False: nothing was done."""
+        if self.body is not None or self.buffer:
+            return False
         end = data.find(b"\r\n\r\n") + 4
         reply = client.listener.replies.known.get(data[:end])
-        if reply is None or len(data) - end != reply.length or not exchange.complete or exchange.method == b"HEAD":
+        if reply is None or len(data) - end != reply.length:
             return False
-        exchange.status, exchange.first_byte = reply.status, clock.now()
         self._whole(client, exchange, reply, data[end:])
         return True
 
@@ -192,25 +193,25 @@ class Upstream(asyncio.Protocol):
         if reply.status == 101:
             self._switch(client, exchange, reply, rest)
             return
-        exchange.status, exchange.first_byte = reply.status, clock.now()
-        client.active = exchange.first_byte
         if len(rest) == reply.length and reply.plain and exchange.complete and exchange.method != b"HEAD":
             self._whole(client, exchange, reply, rest)
-        else:
-            self._answer(client, exchange, reply, rest)
+            return
+        exchange.status, exchange.first_byte = reply.status, clock.now()
+        client.active = exchange.first_byte
+        self._answer(client, exchange, reply, rest)
 
     def _whole(self, client: Client, exchange: Exchange, reply: Reply, body: bytes) -> None:
-        """All of the answer is here: one write, and the connection is free again."""
-        lines = reply.lines
-        if exchange.sticky is not None or exchange.add_headers:
-            lines += exchange.added(lines)
-        out = b"%b%b%b" % (lines, STAYS if exchange.keep_alive else CLOSES, body)
-        exchange.answered = True
-        exchange.sent = len(out)
+        """All of the answer is here: one write, and the connection is free again. One look at the clock serves all its times."""
+        exchange.first_byte = exchange.ended = now = clock.now()
+        if exchange.keep_alive and exchange.sticky is None and not exchange.add_headers:
+            out = reply.stays + body
+        else:
+            out = reply.lines + exchange.added(reply.lines) + (STAYS if exchange.keep_alive else CLOSES) + body
+        exchange.status, exchange.answered, exchange.sent = reply.status, True, len(out)
         client.transport.write(out)
         self.client = self.exchange = exchange.upstream = None
         if exchange.reuse:
-            self.park()
+            self.park(now)
         else:
             self._let_go()
             self.transport.close()
@@ -261,7 +262,7 @@ class Upstream(asyncio.Protocol):
         assert exchange.status is not None
         self._let_go()
         if self.keep_alive and exchange.complete and exchange.reuse and not surplus:
-            self.park()
+            self.park(clock.now())
         else:
             self.transport.close()
         client.finish(exchange, exchange.status)
