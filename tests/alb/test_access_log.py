@@ -137,6 +137,7 @@ def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_
         log.write([ended(ROW._replace(url=f"/{number + n}")) for n in range(500)])
         while log.flush():
             pass
+    log.close()
     kept = [*lines(tmp_path, "test.1.jsonl"), *lines(tmp_path, "test.jsonl")]
     assert access_log.KEPT_ROWS <= len(kept) <= 2 * access_log.KEPT_ROWS
     assert [json.loads(one)["url"] for one in kept[-10_000:]] == [f"/{n}" for n in range(25_000, 35_000)]
@@ -147,6 +148,7 @@ def test_rows_that_come_too_fast_are_dropped_from_the_oldest(tmp_path):
     log.write([ended(ROW._replace(url=f"/{number}")) for number in range(25_000)])
     while log.flush():
         pass
+    log.close()
     kept = lines(tmp_path, "test.jsonl")
     assert [json.loads(one)["url"] for one in kept] == [f"/{number}" for number in range(15_000, 25_000)]
 

@@ -83,6 +83,7 @@ LINE = (
 )
 OWN_TRACE = LINE % TRACE
 GIVEN_TRACE = LINE % b"%b"
+STATUSES = (b"null", *(b"%d" % status for status in range(1, 1000)))
 NO_TARGET = b'"target": "-", "target_group": ""'
 NO_RULE = b'"rule_priority": "-1", "actions": "-"'
 
@@ -91,24 +92,43 @@ def json_line(exchange: Exchange) -> bytes:
     """The fields are AccessRow's; times are seconds, -1 where there was none. By hand, from parts that many lines share: json.dumps
     takes five times as long."""
     head, arrived, first_byte, sent_at = exchange.head, exchange.arrived, exchange.first_byte, exchange.sent_at
+    client, member, rule, status = exchange.client, exchange.member, exchange.rule, exchange.status
+    if not first_byte or head.trace or member is None or rule is None:
+        return _odd_line(exchange)
     second = int(arrived)
-    if first_byte:
-        times = sent_at - arrived, first_byte - sent_at, exchange.ended - first_byte
-    else:
-        times = exchange.times()
-    if head.trace or not exchange.traced:
-        template, trace = GIVEN_TRACE, (quoted(exchange.trace.decode("latin-1"))[1:-1].encode(),)
-    else:
-        template, trace = OWN_TRACE, (second, exchange.traced)
-    client, member, rule = exchange.client, exchange.member, exchange.rule
-    return template % (
-        *(SECOND.get(second) or _second(second), (arrived - second) * 1_000_000, *times),
-        *(exchange.received + head.size, exchange.sent, *trace, exchange.elb_status),
-        *(b"%d" % exchange.status if exchange.status else b"null", exchange.error_reason.encode()),
-        rule.logged if rule is not None else NO_RULE,
+    return OWN_TRACE % (
+        SECOND.get(second) or _second(second),
+        (arrived - second) * 1_000_000,
+        sent_at - arrived,
+        first_byte - sent_at,
+        exchange.ended - first_byte,
+        exchange.received + head.size,
+        exchange.sent,
+        second,
+        exchange.traced,
+        exchange.elb_status,
+        STATUSES[status or 0],
+        exchange.error_reason.encode(),
+        rule.logged,
         client.logged or _logged_client(exchange),
-        (member.logged or _logged_member(member)) if member is not None else NO_TARGET,
+        member.logged or _logged_member(member),
         head.logged or _logged_head(head),
+    )
+
+
+def _odd_line(exchange: Exchange) -> bytes:
+    """One that no target answered, or with a client's trace id, which may need quoting."""
+    arrived, member, rule = exchange.arrived, exchange.member, exchange.rule
+    second = int(arrived)
+    return GIVEN_TRACE % (
+        *(_second(second), (arrived - second) * 1_000_000, *exchange.times()),
+        *(exchange.received + exchange.head.size, exchange.sent),
+        quoted(exchange.trace.decode("latin-1"))[1:-1].encode(),
+        *(exchange.elb_status, STATUSES[exchange.status or 0], exchange.error_reason.encode()),
+        rule.logged if rule is not None else NO_RULE,
+        exchange.client.logged or _logged_client(exchange),
+        (member.logged or _logged_member(member)) if member is not None else NO_TARGET,
+        exchange.head.logged or _logged_head(exchange.head),
     )
 
 

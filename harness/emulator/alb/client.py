@@ -10,9 +10,8 @@ from harness.emulator.alb import answers
 from harness.emulator.alb.exchange import TRACE, Exchange
 from harness.emulator.alb.framing import BadFraming
 from harness.emulator.alb.head import Head, end_of_head, too_large
-from harness.emulator.alb.rules import FixedResponse, Forward, Redirect
-from harness.emulator.alb.targets import Member
-from harness.emulator.alb.upstream import Upstream, connect
+from harness.emulator.alb.rules import Action, FixedResponse, Forward, Redirect
+from harness.emulator.alb.upstream import Upstream, connect, write_at_once
 
 if TYPE_CHECKING:
     from harness.emulator.alb.listener import Listener
@@ -66,6 +65,7 @@ class Client(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         listener, peer = self.listener, transport.get_extra_info("peername") or ("127.0.0.1", 0)
         self.ip, self.peer = str(peer[0]), f"{peer[0]}:{peer[1]}"
+        write_at_once(self.transport)
         self.configure()
         listener.clients.add(self)
 
@@ -242,15 +242,19 @@ class Client(asyncio.Protocol):
     # ---- one exchange
 
     def _route(self, exchange: Exchange) -> None:
-        exchange.rule = rule = self.listener.route(exchange)
-        action = rule.action if rule is not None else None
-        if type(action) is Forward:
-            member = exchange.member = action.take(exchange)  # group, target and count in one step, nothing awaited between
-            if member is None:
-                self.fail(exchange, 503, "NoTargets")
-            else:
-                self._forward(exchange, member)
+        for rule in self.listener.rules:
+            if not rule.conditions or rule.matches(exchange):
+                break
+        else:
+            self.fail(exchange, 503, "NoRule")
             return
+        exchange.rule, action = rule, rule.action
+        if type(action) is Forward:
+            self._forward(exchange, action)
+        else:
+            self._answer_by_itself(exchange, action)
+
+    def _answer_by_itself(self, exchange: Exchange, action: Action) -> None:
         match action:
             case FixedResponse(status, content_type, body):
                 close, bare = self._must_close(exchange), exchange.method == b"HEAD"
@@ -260,11 +264,13 @@ class Client(asyncio.Protocol):
                 where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
                 self._answer(exchange, code, answers.redirect(redirect.status, where, close=close, head_only=bare))
-            case _:
-                self.fail(exchange, 503, "NoRule")
 
-    def _forward(self, exchange: Exchange, member: Member) -> None:
-        """On a connection that is there already, else on a new one."""
+    def _forward(self, exchange: Exchange, forward: Forward) -> None:
+        """Group, target and count in one step; nothing is awaited between them. On a connection that is there, else on a new one."""
+        member = exchange.member = forward.take(exchange)
+        if member is None:
+            self.fail(exchange, 503, "NoTargets")
+            return
         while member.idle:
             upstream = member.idle.pop()
             if exchange.arrived - upstream.parked > self.listener.options.idle_timeout:

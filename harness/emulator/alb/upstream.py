@@ -41,6 +41,13 @@ async def connect(client: Client, exchange: Exchange, member: Member) -> None:
     return None
 
 
+def write_at_once(transport: asyncio.Transport) -> None:
+    """Have uvloop write when it is told to, not at the end of its turn, which costs a microsecond more; what the socket does not take
+    pauses the writer. A transport of TLS would pause it after every write."""
+    if transport.get_extra_info("sslcontext") is None:
+        transport.set_write_buffer_limits(high=0)
+
+
 def _unreachable(client: Client, exchange: Exchange, status: int, reason: str) -> None:
     if client.current is exchange:
         client.fail(exchange, status, reason)
@@ -77,6 +84,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        write_at_once(self.transport)
         self.member.group.connected += 1
 
     def begin(self, client: Client, exchange: Exchange, now: float) -> None:
