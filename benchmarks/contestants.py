@@ -36,11 +36,11 @@ class Contestant:
         family = [process, *process.children(recursive=True)]
         return max(one.memory_info().rss for one in family) / 2**20
 
-    def cpu(self) -> float:
-        """Seconds of CPU so far, user and system."""
+    def cpu(self) -> tuple[float, float]:
+        """Seconds of CPU so far, (user, system)."""
         process = psutil.Process(self.pid)
-        family = [process, *process.children(recursive=True)]
-        return float(sum(sum(one.cpu_times()[:2]) for one in family))
+        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        return float(sum(one.user for one in times)), float(sum(one.system for one in times))
 
 
 def free_port() -> int:
@@ -60,9 +60,10 @@ async def listens(port: int) -> None:
 
 
 @asynccontextmanager
-async def program(core: int, *command: str, port: int) -> AsyncIterator[int]:
-    """A process pinned to a core; its pid, once its port answers."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+async def program(core: int, *command: str, port: int, output: str = os.devnull) -> AsyncIterator[int]:
+    """A process pinned to a core, that writes to `output`; its pid, once its port answers."""
+    with open(output, "ab") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL)
     os.sched_setaffinity(process.pid, {core})
     try:
         await listens(port)
@@ -108,8 +109,9 @@ async def nginx(folder: Path, target: int) -> AsyncIterator[Contestant]:
 
 
 @asynccontextmanager
-async def haproxy(folder: Path, target: int, *, log: bool = True) -> AsyncIterator[Contestant]:
-    port, path = free_port(), folder / f"haproxy-{log}.cfg"
+async def haproxy(folder: Path, target: int, *, log: str = "haproxy.log") -> AsyncIterator[Contestant]:
+    """`log` is the file that its lines go to, in `folder` or `/dev/null`; empty: it writes none."""
+    port, path = free_port(), folder / f"haproxy-{free_port()}.cfg"
     path.write_text(
         f"global\n nbthread 1\n maxconn 9000\n {'log stdout format raw local0' if log else ''}\n"
         f"defaults\n mode http\n {'log global' if log else ''}\n {'option httplog' if log else ''}\n option forwardfor\n"
@@ -117,8 +119,10 @@ async def haproxy(folder: Path, target: int, *, log: bool = True) -> AsyncIterat
         f"frontend f\n bind 127.0.0.1:{port} backlog 4096\n default_backend b\n"
         f"backend b\n http-reuse always\n server s 127.0.0.1:{target}\n"
     )
-    async with program(PROXY_CORE, "haproxy", "-db", "-f", str(path), port=port) as pid:
-        yield Contestant("HAProxy" if log else "HAProxy, no log", port, pid)
+    name = {"": "HAProxy, no log", os.devnull: "HAProxy, lines to /dev/null"}.get(log, "HAProxy")
+    output = str(folder / log) if log else os.devnull
+    async with program(PROXY_CORE, "haproxy", "-db", "-f", str(path), port=port, output=output) as pid:
+        yield Contestant(name, port, pid)
 
 
 @asynccontextmanager

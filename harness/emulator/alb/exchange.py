@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from harness.emulator.alb.upstream import Upstream
 
 # Trace ids need to differ, not to be secret: drawing random bits for every request would cost more than all the rest of this file.
-# A template with two places: the second of arrival, and a running number.
+# A template with two places: the second of arrival, and a running number; with one place where the second is filled in.
 TRACE = b"Root=1-%%08x-%b%%012x" % secrets.token_hex(6).encode()
+OWN_TRACES = TRACE.replace(b"%012x", b"%%012x")
 next_trace = itertools.count(1).__next__
 
 
@@ -106,7 +107,7 @@ class Exchange:
         """The request head as the target gets it (C.7)."""
         head, listener = self.head, client.listener
         self.traced = next_trace()
-        if head.xff is None and not head.trace:
+        if head.simple or (head.xff is None and not head.trace):
             return head.outgoing + client.tail % (int(self.arrived), self.traced)
         came_from = _came_from(head.xff, client.origin, listener.options.xff)
         return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (head.outgoing, self.trace, came_from, listener.forwarded)

@@ -61,7 +61,8 @@ class Head:
     fields: tuple[Field, ...] | None = None
     logged = described = b""  # what every line of the access log says of it: filled in by the log
     outgoing = b""  # what a target gets of it, up to the forwarding headers: filled in by `Heads`
-    simple = False  # no refusal, body, HEAD, upgrade, close or ambiguity: nothing to look out for. Filled in by `Heads`
+    # No refusal, body, HEAD, upgrade, close, ambiguity, X-Forwarded-For or trace id: nothing to look out for. Filled in by `Heads`.
+    simple = False
     common: Head | None = None  # another head with the same User-Agent, host and classification
     _lines = b""
 

@@ -111,8 +111,11 @@ class Heads:
             head.status = 400
         if not head.status:
             head.outgoing = self._shape(head)
-            head.simple = (
-                head.keep_alive and not (head.length or head.upgrade or head.method == b"HEAD") and head.tier < Tier.AMBIGUOUS
+            head.simple = all(
+                (
+                *(head.keep_alive, head.method != b"HEAD", head.tier < Tier.AMBIGUOUS),
+                *(not head.length, not head.upgrade, head.xff is None, not head.trace),
+                )
             )
         return head
 

@@ -145,10 +145,15 @@ class Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         client, exchange = self.client, self.exchange
+        if client is not None and exchange is not None and exchange.head.simple and self.body is None and not self.buffer:
+            # The fast path: a whole answer in one piece, with a head that was parsed before.
+            end = data.find(b"\r\n\r\n") + 4
+            reply = client.listener.replies.known.get(data[:end])
+            if reply is not None and len(data) - end == reply.length:
+                self._whole(client, exchange, reply, data[end:])
+                return
         if client is None or exchange is None:
             self.transport.close()  # bytes that nobody asked for
-        elif exchange.head.simple and self._again(client, exchange, data):
-            return
         elif self.body is not None:
             self._body(client, exchange, data)
         elif client.tunnel is self:
@@ -161,17 +166,6 @@ class Upstream(asyncio.Protocol):
             except BadAnswer:
                 self.drop()
                 client.fail(exchange, 502, "BadAnswer")
-
-    def _again(self, client: Client, exchange: Exchange, data: bytes) -> bool:
-        """The fast path: a whole answer in one piece, with a head that was parsed before. False: nothing was done."""
-        if self.body is not None or self.buffer:
-            return False
-        end = data.find(b"\r\n\r\n") + 4
-        reply = client.listener.replies.known.get(data[:end])
-        if reply is None or len(data) - end != reply.length:
-            return False
-        self._whole(client, exchange, reply, data[end:])
-        return True
 
     def _head(self, client: Client, exchange: Exchange, data: bytes) -> None:
         """Heads until the final one."""
