@@ -62,7 +62,7 @@ async def listens(port: int) -> None:
 @asynccontextmanager
 async def program(core: int, *command: str, port: int, output: str = os.devnull) -> AsyncIterator[int]:
     """A process pinned to a core, that writes to `output`; its pid, once its port answers."""
-    with open(output, "ab") as file:
+    with open(output, "ab") as file:  # noqa: ASYNC230 nothing else runs yet
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL)
     os.sched_setaffinity(process.pid, {core})
     try:

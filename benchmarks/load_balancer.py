@@ -76,14 +76,18 @@ async def throughput(contestants: list[Contestant], rounds: int, seconds: float)
             for one in contestants:
                 results[one.name].append(await wrk(one, connections, seconds, script))
         print(
-            f"\n{title}\n\n| | requests/s | x HAProxy | p50 ms | p99 ms | p99 x HAProxy | CPU µs/request (user + system) | CPU, HAProxy / it | errors |"
+            f"\n{title}\n\n| | requests/s | x HAProxy | p50 ms | p99 ms | p99 x HAProxy "
+            "| CPU µs/request (user + system) | CPU, HAProxy / it | errors |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         for name, runs in results.items():
             yard = results["HAProxy"]
             ratio = statistics.median(run.rate / other.rate for run, other in zip(runs, yard, strict=True))
             tail = statistics.median(run.p99 / other.p99 for run, other in zip(runs, yard, strict=True))
-            middle = [statistics.median(getattr(run, key) for run in runs) for key in ("rate", "p50", "p99", "cpu", "user", "system")]
+            middle = [
+                statistics.median(getattr(run, key) for run in runs)
+                for key in ("rate", "p50", "p99", "cpu", "user", "system")
+            ]
             thrift = statistics.median(other.cpu / run.cpu for run, other in zip(runs, yard, strict=True))
             errors = sum(run.errors for run in runs)
             cells = [f"{middle[0]:.0f}", f"{ratio:.2f}", f"{middle[1]:.2f}", f"{middle[2]:.2f}", f"{tail:.2f}"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from harness import clock
 from harness.emulator.alb import answers
-from harness.emulator.alb.exchange import TRACE, Exchange
+from harness.emulator.alb.exchange import TRACES, Exchange
 from harness.emulator.alb.framing import BadFraming
 from harness.emulator.alb.head import Head, end_of_head, too_large
 from harness.emulator.alb.rules import Action, FixedResponse, Forward, Redirect
@@ -34,6 +34,7 @@ class Client(asyncio.Protocol):
         "current",
         "ended",
         "expires",
+        "forwarded",
         "full",
         "ip",
         "listener",
@@ -43,9 +44,11 @@ class Client(asyncio.Protocol):
         "peer",
         "previous",
         "ready",
+        "since",
         "tail",
         "transport",
         "tunnel",
+        "until",
     )
 
     def __init__(self, listener: Listener) -> None:
@@ -75,7 +78,13 @@ class Client(asyncio.Protocol):
         self.expires = self.born + options.keep_alive
         self.origin = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
-        self.tail = b"X-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (TRACE, xff.replace(b"%", b"%%"), self.listener.forwarded)
+        self.forwarded = xff.replace(b"%", b"%%") + self.listener.forwarded
+        self.since = self.until = 0.0
+
+    def turn(self, second: int) -> None:
+        """How the heads of requests end that arrive in another second: `tail` has a place for the number in the trace id."""
+        self.since, self.until = float(second), second + 1.0
+        self.tail = b"X-Amzn-Trace-Id: %b\r\n%b\r\n" % (TRACES % second, self.forwarded)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.listener.clients.discard(self)

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from harness.emulator.alb.upstream import Upstream
 
 # Trace ids need to differ, not to be secret: drawing random bits for every request would cost more than all the rest of this file.
-# A template with two places: the second of arrival, and a running number; with one place where the second is filled in.
-TRACE = b"Root=1-%%08x-%b%%012x" % secrets.token_hex(6).encode()
-OWN_TRACES = TRACE.replace(b"%012x", b"%%012x")
-next_trace = itertools.count(1).__next__
+# A template with one place, for a running number of twelve digits, once the second of arrival is filled in.
+TRACES = b"Root=1-%%08x-%b%%%%d" % secrets.token_hex(6).encode()
+next_trace = itertools.count(10**11).__next__
 
 
 class Exchange:
@@ -91,7 +90,7 @@ class Exchange:
         """The trace id that the target got: ours, or ours in front of the client's; empty where nothing was sent on."""
         if not self.traced:
             return b""
-        trace, given = TRACE % (int(self.arrived), self.traced), self.head.trace
+        trace, given = TRACES % int(self.arrived) % self.traced, self.head.trace
         return b"Self" + trace[4:] + b";" + given if b"Root=" in given else trace
 
     def header(self, name: bytes) -> list[bytes]:
@@ -108,7 +107,9 @@ class Exchange:
         head, listener = self.head, client.listener
         self.traced = next_trace()
         if head.simple or (head.xff is None and not head.trace):
-            return head.outgoing + client.tail % (int(self.arrived), self.traced)
+            if not client.since <= self.arrived < client.until:
+                client.turn(int(self.arrived))
+            return head.outgoing + client.tail % self.traced
         came_from = _came_from(head.xff, client.origin, listener.options.xff)
         return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (head.outgoing, self.trace, came_from, listener.forwarded)
 

@@ -14,7 +14,9 @@ VALID_NAME = re.compile(rb"[-A-Za-z0-9]++")  # ALB's own idea of a valid header 
 HOST_OF_OLD_CLIENTS = b"127.0.0.1"  # HTTP/1.0 may do without a Host, a target of HTTP/1.1 may not
 
 # What differs between two heads of one client: the request line, and some headers whose value means nothing to us.
-REQUEST_LINE = re.compile(rb"(?!TRACE |CONNECT |HEAD )([A-Z]++) ((/[\x21-\x3e\x40-\x7e]*+)(?:\?([\x21-\x7e]*+))?) HTTP/1\.1(?=\r\n)")
+REQUEST_LINE = re.compile(
+    rb"(?!TRACE |CONNECT |HEAD )([A-Z]++) ((/[\x21-\x3e\x40-\x7e]*+)(?:\?([\x21-\x7e]*+))?) HTTP/1\.1(?=\r\n)"
+)
 VARYING = re.compile(
     rb"\r\n(?:[Cc]ookie|[Rr]eferer|[Ii]f-[Nn]one-[Mm]atch|[Ii]f-[Mm]odified-[Ss]ince|[Rr]ange|[Xx]-[Rr]equest-[Ii][Dd]|traceparent|tracestate"
     rb"):[\t\x20-\x7e\x80-\xff]*+(?=\r\n)"
@@ -113,8 +115,8 @@ class Heads:
             head.outgoing = self._shape(head)
             head.simple = all(
                 (
-                *(head.keep_alive, head.method != b"HEAD", head.tier < Tier.AMBIGUOUS),
-                *(not head.length, not head.upgrade, head.xff is None, not head.trace),
+                    *(head.keep_alive, head.method != b"HEAD", head.tier < Tier.AMBIGUOUS),
+                    *(not head.length, not head.upgrade, head.xff is None, not head.trace),
                 )
             )
         return head

@@ -36,7 +36,9 @@ class Meter:
     def add(self, finished: Iterable[Exchange], now: float) -> None:
         """Count requests that have ended. Most are alike, so they are first sorted by what they share."""
         at = round(now // RESOLUTION * RESOLUTION, 1)
-        alike: defaultdict[tuple[Listener, Member | None, int | None, int, Rule | None, str], list[float]] = defaultdict(list)
+        alike: defaultdict[tuple[Listener, Member | None, int | None, int, Rule | None, str], list[float]] = (
+            defaultdict(list)
+        )
         for one in finished:
             key = (one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason)
             alike[key].append((one.first_byte - one.sent_at) * TICKS)

@@ -23,13 +23,19 @@ from harness.emulator.alb.targets import Group, Member
 class Asked(Protocol):
     """What a condition may look at."""
 
-    method: bytes
-    host: bytes
-    path: bytes
-    query: bytes
-    client_ip: str
     arrived: float
     sticky: Sticky | None
+
+    @property
+    def method(self) -> bytes: ...
+    @property
+    def host(self) -> bytes: ...
+    @property
+    def path(self) -> bytes: ...
+    @property
+    def query(self) -> bytes: ...
+    @property
+    def client_ip(self) -> str: ...
 
     def header(self, name: bytes) -> list[bytes]:
         """Values of a header; `name` in lower case."""

@@ -145,7 +145,13 @@ class Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         client, exchange = self.client, self.exchange
-        if client is not None and exchange is not None and exchange.head.simple and self.body is None and not self.buffer:
+        if (
+            client is not None
+            and exchange is not None
+            and exchange.head.simple
+            and self.body is None
+            and not self.buffer
+        ):
             # The fast path: a whole answer in one piece, with a head that was parsed before.
             end = data.find(b"\r\n\r\n") + 4
             reply = client.listener.replies.known.get(data[:end])
