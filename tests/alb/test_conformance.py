@@ -1,15 +1,14 @@
-"""HTTP through the proxy, byte by byte, one behaviour a test. What ALB and HAProxy share runs on both; the second sending of a request
-comes from the memo, so every case goes down the slow path and the fast one."""
+"""HTTP through the proxy, byte by byte, one behaviour a test. What ALB and HAProxy share runs on both; on ours every case is run three
+times, so that it goes down the slow path and the fast one."""
 
 import asyncio
 import socket
 import struct
 
 from tests.alb.conftest import forward
-from tests.alb.wire import Front, Message, Talk, front, on, read_chunks, read_head, read_message
+from tests.alb.wire import TIMES, Front, Message, Talk, front, on, read_chunks, read_head, read_message
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-TIMES = 3  # parsed; parsed and remembered; from the memo
 
 
 def post(*headers: bytes, body: bytes = b"") -> bytes:

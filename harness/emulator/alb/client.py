@@ -42,7 +42,6 @@ class Client(asyncio.Protocol):
         "origin",
         "paused",
         "peer",
-        "previous",
         "ready",
         "since",
         "tail",
@@ -59,7 +58,6 @@ class Client(asyncio.Protocol):
         self.logged = b""  # what every line of the access log says of it: filled in by the log
         self.ready = True
         self.closing = self.ended = self.paused = self.full = False
-        self.previous = 0  # hash of the latest head: two alike in a row are worth remembering
         self.active = self.born = clock.now()
 
     # ---- the connection
@@ -121,7 +119,7 @@ class Client(asyncio.Protocol):
             heads = self.listener.heads
             head = heads.memo.known.get(data)
             if head is None and (head := heads.varied(data)) is not None:
-                self._compare(data, head)
+                heads.learn(data, head)
             if head is not None:
                 self.serve(head)
                 return
@@ -163,17 +161,10 @@ class Client(asyncio.Protocol):
             head = heads.read(data[:end])
         self.buffer = b""
         if head.size == len(data):
-            self._compare(data, head)
+            heads.learn(data, head)
             self.serve(head)
         else:
             self.serve(head, data[head.size :])
-
-    def _compare(self, data: bytes, head: Head) -> None:
-        """Is it the same again? Two in a row are worth remembering."""
-        mark = hash(data)
-        if mark == self.previous and not head.length:
-            self.listener.heads.learn(data, head)
-        self.previous = mark
 
     def serve(self, head: Head, rest: bytes = b"") -> None:
         """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""

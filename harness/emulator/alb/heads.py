@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from harness.emulator.alb.desync import Tier
 from harness.emulator.alb.head import LARGEST_PLAIN, Head, parse, plain, refused
-from harness.emulator.alb.memo import MOST, Memo
+from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.options import Options
 
 VALID_NAME = re.compile(rb"[-A-Za-z0-9]++")  # ALB's own idea of a valid header field
@@ -41,7 +41,6 @@ class Heads:
         self.default_port = port == {"http": 80, "https": 443}[scheme]
         self.memo: Memo[Head] = Memo()
         self.commons: Memo[Common] = Memo()
-        self._once: set[int] = set()  # hashes of what may become common
 
     def quick(self, data: bytes) -> Head | None:
         """The head at the beginning of `data`, where it is plain: no mode refuses one. Otherwise `read` must look for its end."""
@@ -82,12 +81,9 @@ class Heads:
         if line is None:
             return
         rest = VARYING.sub(b"", data[line.end() :])
-        if (mark := hash(rest)) in self._once:
+        if self.commons.second(rest):
             connection = CONNECTION.search(rest)
             self.commons.learn(rest, Common(head, connection[0] if connection else b"", self._edits(rest, head)))
-        elif len(self._once) >= MOST:
-            self._once.clear()
-        self._once.add(mark)
 
     def _edits(self, rest: bytes, head: Head) -> tuple[tuple[bytes, bytes], ...]:
         """What `_shape` does, line by line; the end of a line is that of the next one's beginning, so that only whole lines fit."""
@@ -122,8 +118,8 @@ class Heads:
         return head
 
     def learn(self, raw: bytes, head: Head) -> None:
-        """Remember a head that came a second time: unique ones would only push the others out."""
-        if not head.status:
+        """Remember a head that has no body, when it comes for the second time."""
+        if not head.status and not head.length and self.memo.second(raw):
             self.memo.learn(raw, head)
 
     def _shape(self, head: Head) -> bytes:

@@ -66,7 +66,6 @@ class Upstream(asyncio.Protocol):
         "keep_alive",
         "member",
         "parked",
-        "previous",
         "transport",
     )
 
@@ -79,7 +78,6 @@ class Upstream(asyncio.Protocol):
         self.full = False  # the socket to the target takes no more for now
         self.held = False  # we read no more, since the client takes no more
         self.keep_alive = False
-        self.previous = 0  # hash of the latest head, as in Client
         self.parked = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -188,13 +186,13 @@ class Upstream(asyncio.Protocol):
             raise BadAnswer("a head without end")
         self.buffer = data
 
-    def _read(self, raw: bytes, memo: Memo[Reply]) -> Reply:
+    @staticmethod
+    def _read(raw: bytes, memo: Memo[Reply]) -> Reply:
         reply = memo.known.get(raw)
         if reply is None:
-            reply, mark = parse(raw), hash(raw)
-            if mark == self.previous and reply.plain:
+            reply = parse(raw)
+            if reply.plain and memo.second(raw):
                 memo.learn(raw, reply)
-            self.previous = mark
         return reply
 
     def _final(self, client: Client, exchange: Exchange, reply: Reply, rest: bytes) -> None:
