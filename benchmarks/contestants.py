@@ -109,9 +109,8 @@ async def nginx(folder: Path, target: int) -> AsyncIterator[Contestant]:
 
 
 @asynccontextmanager
-async def haproxy(folder: Path, target: int, *, log: str = "haproxy.log") -> AsyncIterator[Contestant]:
-    """`log` is the file that its lines go to, in `folder` or `/dev/null`; empty: it writes none."""
-    port, path = free_port(), folder / f"haproxy-{free_port()}.cfg"
+async def haproxy(folder: Path, target: int, *, log: bool = True) -> AsyncIterator[Contestant]:
+    port, path = free_port(), folder / f"haproxy-{log}.cfg"
     path.write_text(
         f"global\n nbthread 1\n maxconn 9000\n {'log stdout format raw local0' if log else ''}\n"
         f"defaults\n mode http\n {'log global' if log else ''}\n {'option httplog' if log else ''}\n option forwardfor\n"
@@ -119,10 +118,9 @@ async def haproxy(folder: Path, target: int, *, log: str = "haproxy.log") -> Asy
         f"frontend f\n bind 127.0.0.1:{port} backlog 4096\n default_backend b\n"
         f"backend b\n http-reuse always\n server s 127.0.0.1:{target}\n"
     )
-    name = {"": "HAProxy, no log", os.devnull: "HAProxy, lines to /dev/null"}.get(log, "HAProxy")
-    output = str(folder / log) if log else os.devnull
+    output = str(folder / "haproxy.log") if log else os.devnull
     async with program(PROXY_CORE, "haproxy", "-db", "-f", str(path), port=port, output=output) as pid:
-        yield Contestant(name, port, pid)
+        yield Contestant("HAProxy" if log else "HAProxy, no log", port, pid)
 
 
 @asynccontextmanager

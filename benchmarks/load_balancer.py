@@ -69,6 +69,7 @@ async def throughput(contestants: list[Contestant], rounds: int, seconds: float)
     for title, connections, script in (
         ("the same head again and again, 64 connections", 64, ""),
         ("every head unique and browser-like, 64 connections", 64, "unique.lua"),
+        ("every head unique, and every line of it, 64 connections", 64, "strange.lua"),
         ("one connection", 1, ""),
     ):
         results: dict[str, list[Measured]] = {one.name: [] for one in contestants}
@@ -183,8 +184,7 @@ async def main(arguments: argparse.Namespace) -> None:
         if {"throughput", "memory"} & set(wanted):
             contestants = [
                 await stack.enter_async_context(haproxy(folder, target)),
-                await stack.enter_async_context(haproxy(folder, target, log=os.devnull)),
-                await stack.enter_async_context(haproxy(folder, target, log="")),
+                await stack.enter_async_context(haproxy(folder, target, log=False)),
                 await stack.enter_async_context(nginx(folder, target)),
                 await stack.enter_async_context(rehearse(folder, target)),
             ]

@@ -44,7 +44,7 @@ class Member:
         self.health: Health = REGISTERING
         self.in_flight = 0
         self.idle: list[Upstream] = []
-        self.busy: set[Upstream] = set()
+        self.connections: set[Upstream] = set()  # all of them, idle or not
         self.checking: asyncio.Task[None] | None = None
         self.passed = self.failed = 0
         self.warm_at, self.founder = 0.0, False
@@ -84,7 +84,7 @@ class Member:
             connection.transport.close()
         self.idle.clear()
         if also_busy:
-            for connection in list(self.busy):
+            for connection in [one for one in self.connections if one.exchange is not None]:
                 connection.abandon()
 
 

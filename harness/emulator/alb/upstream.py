@@ -84,12 +84,12 @@ class Upstream(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         write_at_once(self.transport)
         self.member.group.connected += 1
+        self.member.connections.add(self)
 
     def begin(self, client: Client, exchange: Exchange, now: float) -> None:
         """Send the request, as far as it is here. `now` is seconds since the epoch."""
         self.client, self.exchange, self.body = client, exchange, None
         exchange.upstream = self
-        self.member.busy.add(self)
         head, exchange.sent_at = exchange.outgoing(client), now
         if exchange.pending:
             head += b"".join(exchange.pending)
@@ -103,7 +103,6 @@ class Upstream(asyncio.Protocol):
     def park(self, now: float) -> None:
         """Keep the connection for another request, unless the target leaves or what was sent to it is still on its way."""
         member = self.member
-        member.busy.discard(self)
         if self.full or member.health is DRAINING or len(member.idle) >= MOST_IDLE:
             self.transport.close()
             return
@@ -134,7 +133,6 @@ class Upstream(asyncio.Protocol):
         self.transport.close()
 
     def _let_go(self) -> None:
-        self.member.busy.discard(self)
         if self.exchange is not None:
             self.exchange.upstream = None
         self.client = self.exchange = None
@@ -299,6 +297,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         client, exchange = self.client, self.exchange
+        self.member.connections.discard(self)
         self._let_go()
         if client is None or exchange is None:
             if self in self.member.idle:
