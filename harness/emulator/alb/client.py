@@ -116,10 +116,7 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.ready:
-            heads = self.listener.heads
-            head = heads.memo.known.get(data)
-            if head is None and (head := heads.varied(data)) is not None:
-                heads.learn(data, head)
+            head = self.listener.heads.memo.known.get(data)
             if head is not None:
                 self.serve(head)
                 return
@@ -142,29 +139,35 @@ class Client(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """The beginning of a request, maybe all of it, maybe more."""
-        data = data.lstrip(b"\r\n")
-        if not data:
-            self.buffer, self.ready = b"", True
-            return
-        if self.ready:
-            self.ready = False
-            self.active = clock.now()  # from here on the whole head has one idle timeout
         heads = self.listener.heads
         head = heads.quick(data)
         if head is None:
-            end = end_of_head(data)
-            if end < 0:
-                self.buffer = data
-                if status := too_large(data) or (400 if self.ended else 0):
-                    self._refuse(status)
+            data = data.lstrip(b"\r\n")
+            head = self._read_with_care(data)
+            if head is None:
                 return
-            head = heads.read(data[:end])
         self.buffer = b""
         if head.size == len(data):
             heads.learn(data, head)
             self.serve(head)
         else:
             self.serve(head, data[head.size :])
+
+    def _read_with_care(self, data: bytes) -> Head | None:
+        """None where the head has not come in full; then it waits in `buffer`, or it is refused already."""
+        if not data:
+            self.buffer, self.ready = b"", True
+            return None
+        if self.ready:
+            self.ready = False
+            self.active = clock.now()  # from here on the whole head has one idle timeout
+        end = end_of_head(data)
+        if end >= 0:
+            return self.listener.heads.read(data[:end])
+        self.buffer = data
+        if status := too_large(data) or (400 if self.ended else 0):
+            self._refuse(status)
+        return None
 
     def serve(self, head: Head, rest: bytes = b"") -> None:
         """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""

@@ -44,26 +44,25 @@ class Heads:
 
     def quick(self, data: bytes) -> Head | None:
         """The head at the beginning of `data`, where it is plain: no mode refuses one. Otherwise `read` must look for its end."""
+        rest, line = b"", REQUEST_LINE.match(data)
+        if line is not None and data[-4:] == b"\r\n\r\n" and len(data) <= LARGEST_PLAIN:
+            rest = VARYING.sub(b"", data[line.end() :])
+            if (common := self.commons.known.get(rest)) is not None:
+                return self._varied(data, line, common)
         head = plain(data)
         if head is not None:
             head.outgoing = self._shape(head)
             head.simple = head.method != b"HEAD"
-            if head.simple and head.size == len(data):
-                self._notice(data, head)
+            if rest and head.size == len(data):
+                self._notice(rest, head)
         return head
 
-    def varied(self, data: bytes) -> Head | None:
+    def _varied(self, data: bytes, line: re.Match[bytes], common: Common) -> Head:
         """A head that differs from a plain one, seen before, only in what varies.
 
         It is as valid as that one was: REQUEST_LINE and VARYING check what they cut out, whole lines each, and a line more or less
         makes a plain head no less plain. Since `data` ends with an empty line, no line can have been cut out from behind the head.
         """
-        line = REQUEST_LINE.match(data)
-        if line is None or data[-4:] != b"\r\n\r\n":
-            return None
-        common = self.commons.known.get(VARYING.sub(b"", data[line.end() :]))
-        if common is None or len(data) > LARGEST_PLAIN:
-            return None
         head = Head()
         head.method, head.uri, head.path, query = line.groups()
         head.query = query or b""
@@ -75,12 +74,8 @@ class Heads:
         head.outgoing = out
         return head
 
-    def _notice(self, data: bytes, head: Head) -> None:
+    def _notice(self, rest: bytes, head: Head) -> None:
         """Remember what is left without what varies, when it comes for the second time."""
-        line = REQUEST_LINE.match(data)
-        if line is None:
-            return
-        rest = VARYING.sub(b"", data[line.end() :])
         if self.commons.second(rest):
             connection = CONNECTION.search(rest)
             self.commons.learn(rest, Common(head, connection[0] if connection else b"", self._edits(rest, head)))
