@@ -14,7 +14,7 @@ from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.options import Options
 from harness.emulator.alb.reply import Reply
-from harness.emulator.alb.rules import Asked, Rule, compile_rules
+from harness.emulator.alb.rules import Rule, compile_rules
 from harness.emulator.alb.targets import Group
 from harness.emulator.alb.tls import Front, Tls
 
@@ -56,12 +56,6 @@ class Listener:
             for client in self.clients:
                 client.configure()
         self.rules = compiled
-
-    def route(self, asked: Asked) -> Rule | None:
-        for rule in self.rules:
-            if not rule.conditions or rule.matches(asked):
-                return rule
-        return None
 
     def _record_secured(self, exchange: Exchange) -> None:
         """Log a request that has ended, with what TLS knows of its connection."""
@@ -119,7 +113,7 @@ class Listener:
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long (C.5), and forget heads."""
-        self.heads.memo.forget(now)
+        self.heads.forget(now)
         self.replies.forget(now)
         for client in list(self.clients):
             client.check_idle(now)
