@@ -91,4 +91,3 @@ def _text(shape: Shape, value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     words = shape.enum if isinstance(shape, StringShape) else []
     return next((word for word in words if word.lower() == text.lower()), text)
-

@@ -226,7 +226,9 @@ class CloudFormation:
         stack = region.find(request["StackName"])
         new = stack is None or stack.status in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
         if kind == "CREATE" and not new:
-            raise invalid(f"Stack [{stack.name if stack else ''}] already exists and cannot be created again with a change set.")
+            raise invalid(
+                f"Stack [{stack.name if stack else ''}] already exists and cannot be created again with a change set."
+            )
         if kind == "UPDATE" and (stack is None or new):
             raise invalid(f"Stack [{request['StackName']}] does not exist")
         wanted = await self._wanted(caller, request, None if kind == "CREATE" else stack)
@@ -280,10 +282,8 @@ class CloudFormation:
         self._idle(stack, "updated", ("REVIEW_IN_PROGRESS",) if one.type == "CREATE" else (*LIVE, "UPDATE_FAILED"))
         resolved = await from_ssm(self.cloud, caller, one.template, one.given)
         wanted = Wanted(one.body, one.template, one.given, resolved, one.tags)
-        options = {
-            **one.request,
-            **{key: request[key] for key in ("DisableRollback", "ClientRequestToken") if key in request},
-        }
+        chosen = {key: request[key] for key in ("DisableRollback", "ClientRequestToken") if key in request}
+        options: Request = {**one.request, **chosen}
         self._idle(stack, "updated", ("REVIEW_IN_PROGRESS",) if one.type == "CREATE" else (*LIVE, "UPDATE_FAILED"))
         stack.change_sets.clear()
         if one.type == "UPDATE":
