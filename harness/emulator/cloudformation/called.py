@@ -51,7 +51,6 @@ class Row:
     answer: str = ""
     name: str = ""
     named: int = 0  # the length of a name made for it
-    lower: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -74,7 +73,7 @@ class Called(Kind):
         row = self.row
         given = {**row.defaults, **at.tagged(properties)}
         if row.name and row.named:
-            given = {row.name: at.name(row.named, lower=row.lower), **given}
+            given = {row.name: at.name(row.named), **given}
         later = {name for then in row.then for name in then.properties}
         request = request_of(row.service, row.create, without(given, *later, *self._tags()), row.renamed)
         request |= self._tag_specification(given)
@@ -209,6 +208,13 @@ ROWS = (
     Row(
         "AWS::SNS::Topic", "sns", "CreateTopic", "TopicArn", "DeleteTopic", {"TopicArn": REF}, name="TopicName", named=256,
         renamed={"TopicName": "Name"}, attributes={"TopicArn": "TopicArn", "TopicName": "$TopicName"},
+    ),
+    Row(
+        "AWS::KMS::Key", "kms", "CreateKey", "KeyId", "ScheduleKeyDeletion", {"KeyId": REF}, answer="KeyMetadata",
+        renamed={"KeyPolicy": "Policy"}, attributes={"Arn": "Arn", "KeyId": "KeyId"},
+    ),
+    Row(
+        "AWS::KMS::Alias", "kms", "CreateAlias", "$AliasName", "DeleteAlias", {"AliasName": REF},
     ),
 )  # fmt: skip
 KINDS = tuple(Called(row) for row in ROWS)

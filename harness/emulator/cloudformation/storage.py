@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from harness.emulator.cloud import AwsError
@@ -216,7 +217,13 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _dashed(value: Any) -> Any:
+    """`PublicRead` is `public-read` in the API."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", str(value)).lower()
+
+
 SETTINGS: dict[str, tuple[str, str, Any]] = {
+    "AccessControl": ("PutBucketAcl", "ACL", _dashed),
     "VersioningConfiguration": ("PutBucketVersioning", "VersioningConfiguration", _same),
     "PublicAccessBlockConfiguration": ("PutPublicAccessBlock", "PublicAccessBlockConfiguration", _same),
     "BucketEncryption": ("PutBucketEncryption", "ServerSideEncryptionConfiguration", _encryption),

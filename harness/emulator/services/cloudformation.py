@@ -30,7 +30,6 @@ REFUSED = (
     "StackPolicyURL",
     "RollbackConfiguration",
     "ResourceTypes",
-    "IncludeNestedStacks",
     "ImportExistingResources",
 )
 IAM = re.compile(r"AWS::IAM::(AccessKey|Group|InstanceProfile|ManagedPolicy|Policy|Role|User|UserToGroupAddition)")
