@@ -329,7 +329,7 @@ def test_https_listener_and_listener_certificate(stacks):
 
 
 def test_the_whole_architecture_comes_up_serves_and_goes(aws, stacks):
-    """Deployed once more by CodeDeploy through the group that the template made."""
+    """And a release by CodeDeploy through the group that the template made leaves it a stack that has not changed."""
     name = unique()
     ec2, ecs = aws.client("ec2"), aws.client("ecs")
     networks = {one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]}
@@ -345,6 +345,7 @@ def test_the_whole_architecture_comes_up_serves_and_goes(aws, stacks):
     assert json.load(payload) == {"said": "hello"}
     running = ecs.describe_services(cluster=shown["ClusterName"], services=[shown["ServiceName"]])["services"][0]
     assert running["runningCount"] == 1
+    _release(aws, stacks, name, shown)
     assert stacks.api.create_change_set(
         StackName=name, ChangeSetName="same", UsePreviousTemplate=True, Capabilities=CAPABILITIES
     )
@@ -355,3 +356,33 @@ def test_the_whole_architecture_comes_up_serves_and_goes(aws, stacks):
     assert not [one for one in aws.client("iam").list_roles()["Roles"] if one["RoleName"].startswith(name)]
     zones = aws.client("route53").list_hosted_zones()["HostedZones"]
     assert "rehearsal.example." not in {one["Name"] for one in zones}
+
+
+def _release(aws: Any, stacks: Stacks, name: str, shown: dict[str, str]) -> None:
+    """Version v2 through CodeDeploy, with the group as the template made it."""
+    ecs, codedeploy = aws.client("ecs"), aws.client("codedeploy")
+    old = ecs.describe_task_definition(taskDefinition=stacks.physical(name, "Definition"))["taskDefinition"]
+    members = (
+        "family",
+        "cpu",
+        "memory",
+        "networkMode",
+        "requiresCompatibilities",
+        "executionRoleArn",
+        "containerDefinitions",
+    )
+    request = {member: old[member] for member in members}
+    request["containerDefinitions"][0]["image"] = "sampleapp:v2"
+    new = ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"]
+    balancer = {"ContainerName": "app", "ContainerPort": 8080}
+    target = {"Type": "AWS::ECS::Service", "Properties": {"TaskDefinition": new, "LoadBalancerInfo": balancer}}
+    content = json.dumps({"version": 0.0, "Resources": [{"TargetService": target}]})
+    deployment = codedeploy.create_deployment(
+        applicationName=stacks.physical(name, "Application"),
+        deploymentGroupName=shown["Group"],
+        revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": content}},
+    )["deploymentId"]
+    waiter = codedeploy.get_waiter("deployment_successful")
+    waiter.wait(deploymentId=deployment, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    service = ecs.describe_services(cluster=shown["ClusterName"], services=[shown["ServiceName"]])["services"][0]
+    assert service["taskDefinition"] == new

@@ -26,12 +26,9 @@ KEPT = (
     "RoleARN", "NotificationARNs", "Capabilities", "TimeoutInMinutes", "DisableRollback", "EnableTerminationProtection", "OnFailure",
 )  # fmt: skip
 REFUSED = (
-    "StackPolicyBody",
-    "StackPolicyURL",
-    "RollbackConfiguration",
-    "ResourceTypes",
-    "ImportExistingResources",
-)
+    "StackPolicyBody", "StackPolicyURL", "StackPolicyDuringUpdateBody", "StackPolicyDuringUpdateURL", "RollbackConfiguration",
+    "ResourceTypes", "ResourcesToImport", "RetainExceptOnCreate", "DeploymentMode", "DeploymentConfig",
+)  # fmt: skip
 IAM = re.compile(r"AWS::IAM::(AccessKey|Group|InstanceProfile|ManagedPolicy|Policy|Role|User|UserToGroupAddition)")
 EVENTS = 100  # to a page
 
@@ -109,6 +106,8 @@ class CloudFormation:
 
     async def delete_stack(self, caller: Caller, request: Request) -> Answer:
         """What is not there is well deleted."""
+        if request.get("DeletionMode", "STANDARD") != "STANDARD":
+            raise not_emulated("cloudformation", "DeleteStack with DeletionMode FORCE_DELETE_STACK")
         stack = self.regions[caller].find(request["StackName"])
         if stack is None or stack.status == "DELETE_COMPLETE":
             return {}
@@ -218,6 +217,7 @@ class CloudFormation:
     # ---- change sets
 
     async def create_change_set(self, caller: Caller, request: Request) -> Answer:
+        """There are no nested stacks to include; a resource that exists is not imported: making it fails by its name."""
         _refuse(request, "CreateChangeSet")
         region, kind = self.regions[caller], request.get("ChangeSetType", "UPDATE")
         if kind == "IMPORT":
@@ -271,6 +271,7 @@ class CloudFormation:
         return {}
 
     async def execute_change_set(self, caller: Caller, request: Request) -> Answer:
+        _refuse(request, "ExecuteChangeSet")
         stack, one = self._change_set(caller, request)
         if one.execution != "AVAILABLE":
             raise AwsError(
@@ -281,7 +282,7 @@ class CloudFormation:
         self._idle(stack, "updated", ("REVIEW_IN_PROGRESS",) if one.type == "CREATE" else (*LIVE, "UPDATE_FAILED"))
         resolved = await from_ssm(self.cloud, caller, one.template, one.given)
         wanted = Wanted(one.body, one.template, one.given, resolved, one.tags)
-        chosen = {key: request[key] for key in ("DisableRollback", "ClientRequestToken") if key in request}
+        chosen: Request = {key: request[key] for key in ("DisableRollback", "ClientRequestToken") if key in request}
         options: Request = {**one.request, **chosen}
         self._idle(stack, "updated", ("REVIEW_IN_PROGRESS",) if one.type == "CREATE" else (*LIVE, "UPDATE_FAILED"))
         stack.change_sets.clear()
