@@ -317,3 +317,24 @@ def test_a_stack_that_is_still_being_made_can_be_deleted(aws, stacks):
     while (status := stacks.settled(made["StackId"])["StackStatus"]) != "DELETE_COMPLETE":
         assert time.monotonic() < until, status
     assert not [one for one in aws.client("ecs").list_clusters()["clusterArns"] if name in one]
+
+
+def test_an_update_can_be_cancelled_and_goes_back(aws, stacks):
+    """The new task is never healthy, so the update would go on for long."""
+    balancers = [{"TargetGroupArn": {"Ref": "Blue"}, "ContainerName": "app", "ContainerPort": 8080}]
+    unhealthy = {**BALANCER["Blue"], "Properties": {**BALANCER["Blue"]["Properties"], "HealthCheckPath": "/nowhere"}}
+
+    def body(count: int) -> str:
+        one = {**service(DesiredCount=count, LoadBalancers=balancers), "DependsOn": "Listener"}
+        parts = {"Cluster": CLUSTER, "Definition": definition(f"sampleapp:v{count + 1}"), "Service": one}
+        return template({**BALANCER, "Blue": unhealthy, **parts})
+
+    with stacks.stack(body(0)) as name:
+        stacks.api.update_stack(StackName=name, TemplateBody=body(1))
+        while "UPDATE_IN_PROGRESS" not in stacks.statuses(name, "Service"):
+            time.sleep(0.05)
+        stacks.api.cancel_update_stack(StackName=name)
+        assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", stacks.failures(name)
+        assert stacks.failures(name)["Service"] == "Resource update cancelled"
+        where = {"cluster": stacks.physical(name, "Cluster"), "services": [stacks.physical(name, "Service")]}
+        assert aws.client("ecs").describe_services(**where)["services"][0]["desiredCount"] == 0

@@ -154,7 +154,9 @@ def cluster_of(made: Made) -> str:
 
 
 def is_steady(service: Any) -> bool:
-    """A.6: a service of the ECS controller has deployments, one under CODE_DEPLOY task sets."""
+    """A.6: a service of the ECS controller has deployments, one under CODE_DEPLOY task sets. A completed deployment stays so."""
+    if service["runningCount"] != service["desiredCount"] or service["pendingCount"]:
+        return False
     if service["deploymentController"]["type"] == "ECS":
         return len(service["deployments"]) == 1 and service["deployments"][0]["rolloutState"] == "COMPLETED"
     primary = [one for one in service["taskSets"] if one["status"] == "PRIMARY"]

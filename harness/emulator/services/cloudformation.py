@@ -14,10 +14,19 @@ from harness.emulator.cloudformation import render
 from harness.emulator.cloudformation.changes import changes_of
 from harness.emulator.cloudformation.every import kind_of
 from harness.emulator.cloudformation.functions import invalid
+from harness.emulator.cloudformation.requests import (
+    bucket_in,
+    capabilities,
+    check_capabilities,
+    declared,
+    keeps,
+    refuse,
+    same,
+)
 from harness.emulator.cloudformation.resolving import from_ssm
 from harness.emulator.cloudformation.state import LIVE, ChangeSet, Region, Stack
-from harness.emulator.cloudformation.template import Template, given_values, parameter_values, read
-from harness.emulator.cloudformation.work import Wanted, Work
+from harness.emulator.cloudformation.template import given_values, parameter_values, read
+from harness.emulator.cloudformation.updating import Update, Wanted
 
 NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 LARGEST_BODY = 51200
@@ -25,11 +34,6 @@ UNCHANGED = "The submitted information didn't contain changes. Submit different 
 KEPT = (
     "RoleARN", "NotificationARNs", "Capabilities", "TimeoutInMinutes", "DisableRollback", "EnableTerminationProtection", "OnFailure",
 )  # fmt: skip
-REFUSED = (
-    "StackPolicyBody", "StackPolicyURL", "StackPolicyDuringUpdateBody", "StackPolicyDuringUpdateURL", "RollbackConfiguration",
-    "ResourceTypes", "ResourcesToImport", "RetainExceptOnCreate", "DeploymentMode", "DeploymentConfig",
-)  # fmt: skip
-IAM = re.compile(r"AWS::IAM::(AccessKey|Group|InstanceProfile|ManagedPolicy|Policy|Role|User|UserToGroupAddition)")
 EVENTS = 100  # to a page
 
 
@@ -37,12 +41,12 @@ class CloudFormation:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.regions: Regional[Region] = Regional(Region)
-        self.working: dict[str, Work] = {}  # by stack id
+        self.working: dict[str, Update] = {}  # by stack id
 
     # ---- stacks
 
     async def create_stack(self, caller: Caller, request: Request) -> Answer:
-        _refuse(request, "CreateStack")
+        refuse(request, "CreateStack")
         region, name = self.regions[caller], request["StackName"]
         if not NAME.fullmatch(name):
             raise invalid(
@@ -53,7 +57,7 @@ class CloudFormation:
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists", 400)
         stack = self._new_stack(caller, name)
         self._take(stack, wanted, request)
-        on_failure = request.get("OnFailure") or ("DO_NOTHING" if request.get("DisableRollback") else "ROLLBACK")
+        on_failure = request.get("OnFailure") or ("DO_NOTHING" if keeps(request) else "ROLLBACK")
         self._work(stack, lambda work: work.create(on_failure))
         return {"StackId": stack.id}
 
@@ -74,7 +78,7 @@ class CloudFormation:
 
     def _work(self, stack: Stack, begin: Any) -> None:
         """`begin(work)` is the coroutine that runs beside the requests. The stack is in progress when this returns."""
-        work = self.working[stack.id] = Work(self.cloud, self.regions[stack.caller], stack)
+        work = self.working[stack.id] = Update(self.cloud, self.regions[stack.caller], stack)
         timeout = stack.options.get("TimeoutInMinutes")
 
         async def run(story: Coroutine[Any, Any, None]) -> None:
@@ -87,25 +91,26 @@ class CloudFormation:
         if timeout and not stack.updated:
             self.cloud.spawn(self._time_out(work, timeout * 60.0), f"time-out of stack {stack.name}")
 
-    async def _time_out(self, work: Work, seconds: float) -> None:
+    async def _time_out(self, work: Update, seconds: float) -> None:
         await self.cloud.clock.sleep(seconds)
         if self.working.get(work.stack.id) is work and work.stack.status == "CREATE_IN_PROGRESS":
             work.why = "Stack creation time exceeded the specified timeout."
             work.stop.set()
 
     async def update_stack(self, caller: Caller, request: Request) -> Answer:
-        _refuse(request, "UpdateStack")
+        refuse(request, "UpdateStack")
         stack = self._idle(self.regions[caller].stack(request["StackName"]), "updated", (*LIVE, "UPDATE_FAILED"))
         wanted = await self._wanted(caller, request, stack)
-        if not await self._changes(stack, wanted) and _same(stack, wanted):
+        if not await self._changes(stack, wanted) and same(stack, wanted):
             raise invalid("No updates are to be performed.")
         self._idle(stack, "updated", (*LIVE, "UPDATE_FAILED"))  # the changes took their time
         self._keep(stack, request)
-        self._work(stack, lambda work: work.update(wanted, keep=bool(request.get("DisableRollback"))))
+        self._work(stack, lambda work: work.update(wanted, keep=keeps(request)))
         return {"StackId": stack.id}
 
     async def delete_stack(self, caller: Caller, request: Request) -> Answer:
         """What is not there is well deleted."""
+        refuse(request, "DeleteStack")
         if request.get("DeletionMode", "STANDARD") != "STANDARD":
             raise not_emulated("cloudformation", "DeleteStack with DeletionMode FORCE_DELETE_STACK")
         stack = self.regions[caller].find(request["StackName"])
@@ -165,7 +170,7 @@ class CloudFormation:
         template = read(body)
         for resource in template["Resources"].values():
             kind_of(resource["Type"])
-        _check_capabilities(template, request.get("Capabilities") or [])
+        check_capabilities(template, request.get("Capabilities") or [])
         given = parameter_values(template, given_values(request.get("Parameters") or [], stack.given if stack else {}))
         tags = (
             {tag["Key"]: tag["Value"] for tag in request["Tags"]}
@@ -193,7 +198,7 @@ class CloudFormation:
     async def _from_s3(self, caller: Caller, url: str) -> str:
         """`https://bucket.s3.region.amazonaws.com/key`, or with the bucket as the path's first part."""
         parts = urlsplit(url)
-        bucket, host = _bucket_in(parts.hostname or "")
+        bucket, host = bucket_in(parts.hostname or "")
         key = unquote(parts.path.lstrip("/"))
         if not bucket:
             bucket, _, key = key.partition("/")
@@ -218,7 +223,7 @@ class CloudFormation:
 
     async def create_change_set(self, caller: Caller, request: Request) -> Answer:
         """There are no nested stacks to include; a resource that exists is not imported: making it fails by its name."""
-        _refuse(request, "CreateChangeSet")
+        refuse(request, "CreateChangeSet")
         region, kind = self.regions[caller], request.get("ChangeSetType", "UPDATE")
         if kind == "IMPORT":
             raise not_emulated("cloudformation", "CreateChangeSet of type IMPORT")
@@ -242,7 +247,7 @@ class CloudFormation:
             identity, name, kind, wanted.body, wanted.template, wanted.given, wanted.tags, self.cloud.clock.now(), dict(request),
             await self._changes(stack, wanted),
         )  # fmt: skip
-        if kind == "UPDATE" and not made.changes and _same(stack, wanted):
+        if kind == "UPDATE" and not made.changes and same(stack, wanted):
             made.status, made.reason, made.execution = "FAILED", UNCHANGED, "UNAVAILABLE"
         stack.change_sets[name] = made
         return {"Id": identity, "StackId": stack.id}
@@ -271,7 +276,7 @@ class CloudFormation:
         return {}
 
     async def execute_change_set(self, caller: Caller, request: Request) -> Answer:
-        _refuse(request, "ExecuteChangeSet")
+        refuse(request, "ExecuteChangeSet")
         stack, one = self._change_set(caller, request)
         if one.execution != "AVAILABLE":
             raise AwsError(
@@ -288,10 +293,10 @@ class CloudFormation:
         stack.change_sets.clear()
         if one.type == "UPDATE":
             self._keep(stack, options)
-            self._work(stack, lambda work: work.update(wanted, keep=bool(options.get("DisableRollback"))))
+            self._work(stack, lambda work: work.update(wanted, keep=keeps(options)))
             return {}
         self._take(stack, wanted, options)
-        on_failure = "DO_NOTHING" if options.get("DisableRollback") else options.get("OnStackFailure", "ROLLBACK")
+        on_failure = "DO_NOTHING" if keeps(options) else options.get("OnStackFailure", "ROLLBACK")
         self._work(stack, lambda work: work.create(on_failure))
         return {}
 
@@ -383,67 +388,16 @@ class CloudFormation:
         template = read(body)
         types = sorted({one["Type"] for one in template["Resources"].values()})
         described = {key: template[key] for key in ("Description",) if key in template}
-        needed = _capabilities(template)
+        needed = capabilities(template)
         reason = {"CapabilitiesReason": "The following resource(s) require capabilities: [AWS::IAM]"} if needed else {}
         return {
             **described, **reason, "Capabilities": needed, "ResourceTypes": types, "DeclaredTransforms": [],
-            "Parameters": [{**one, "ParameterConstraints": {}} for one in _declared(template)],
+            "Parameters": [{**one, "ParameterConstraints": {}} for one in declared(template)],
         }  # fmt: skip
 
     async def validate_template(self, caller: Caller, request: Request) -> Answer:
         template = read(await self._body(caller, request, None))
         known = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
-        declared = [{key: one[key] for key in known if key in one} for one in _declared(template)]
+        parameters = [{key: one[key] for key in known if key in one} for one in declared(template)]
         described = {key: template[key] for key in ("Description",) if key in template}
-        return {**described, "Parameters": declared, "Capabilities": _capabilities(template), "DeclaredTransforms": []}
-
-
-def _refuse(request: Request, operation: str) -> None:
-    for member in REFUSED:
-        if request.get(member):
-            raise not_emulated("cloudformation", f"{operation} with {member}")
-
-
-def _capabilities(template: Template) -> list[str]:
-    """What the template's IAM resources ask its user to acknowledge."""
-    iam = [one for one in template["Resources"].values() if IAM.fullmatch(one["Type"])]
-    if not iam:
-        return []
-    names = ("RoleName", "UserName", "GroupName", "ManagedPolicyName", "InstanceProfileName")
-    named = any(name in (one.get("Properties") or {}) for one in iam for name in names)
-    return ["CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"]
-
-
-def _check_capabilities(template: Template, given: list[str]) -> None:
-    needed = _capabilities(template)
-    enough = (
-        {"CAPABILITY_IAM": {"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"}}.get(needed[0], set(needed)) if needed else set()
-    )
-    if needed and not enough & set(given):
-        raise AwsError("InsufficientCapabilitiesException", f"Requires capabilities : [{needed[0]}]", 400)
-
-
-def _declared(template: Template) -> list[dict[str, Any]]:
-    return [
-        {
-            "ParameterKey": name,
-            "ParameterType": one["Type"],
-            "NoEcho": str(one.get("NoEcho", False)).lower() == "true",
-            **({"DefaultValue": str(one["Default"])} if "Default" in one else {}),
-            **({"Description": one["Description"]} if "Description" in one else {}),
-        }
-        for name, one in (template.get("Parameters") or {}).items()
-    ]
-
-
-def _same(stack: Stack, wanted: Wanted) -> bool:
-    """Whether outputs and tags stay as they are too."""
-    return stack.template.get("Outputs") == wanted.template.get("Outputs") and dict(stack.tags) == dict(wanted.tags)
-
-
-def _bucket_in(host: str) -> tuple[str, bool]:
-    """(bucket of a virtual-hosted name or empty, whether the host may be S3's)."""
-    found = re.fullmatch(r"(?:(.+)\.)?s3[.-][a-z0-9.-]*amazonaws\.com", host)
-    if found:
-        return found[1] or "", True
-    return "", host in ("127.0.0.1", "localhost") or host.endswith(".localhost")
+        return {**described, "Parameters": parameters, "Capabilities": capabilities(template), "DeclaredTransforms": []}
