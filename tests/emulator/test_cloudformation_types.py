@@ -328,6 +328,24 @@ def test_https_listener_and_listener_certificate(stacks):
         pass
 
 
+def test_a_bucket_that_wants_tls_is_used(aws, stacks):
+    """CDK's bootstrap makes one; the delegate would refuse everything by its policy."""
+    denying = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": {"Fn::Sub": "${Bucket.Arn}/*"}}
+    insecure = {**denying, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    document = {"Version": "2012-10-17", "Statement": [insecure]}
+    policy = {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": document}}
+    resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"AccessControl": "Private"}}, "Policy": policy}
+    s3 = aws.client("s3")
+    with stacks.stack(template(resources)) as name:
+        bucket = stacks.physical(name, "Bucket")
+        s3.put_object(Bucket=bucket, Key="a", Body=b"b")
+        s3.delete_object(Bucket=bucket, Key="a")
+        other = changed(resources, "Policy", PolicyDocument={**document, "Statement": [denying]})
+        applied(stacks, name, other)
+        with pytest.raises(botocore.exceptions.ClientError):
+            s3.put_object(Bucket=bucket, Key="a", Body=b"b")
+
+
 def test_the_whole_architecture_comes_up_serves_and_goes(aws, stacks):
     """And a release by CodeDeploy through the group that the template made leaves it a stack that has not changed."""
     name = unique()

@@ -232,22 +232,33 @@ SETTINGS: dict[str, tuple[str, str, Any]] = {
 
 
 class BucketPolicy(Kind):
+    """The delegate does not read conditions, so a statement that denies what comes without TLS would deny everything.
+
+    The emulator stands for an endpoint that is reached by TLS: such a statement never applies, and is not handed on.
+    """
+
     type = "AWS::S3::BucketPolicy"
 
     async def create(self, at: At, properties: Properties) -> Made:
-        policy = json.dumps(properties["PolicyDocument"])
-        await at.call("s3", "PutBucketPolicy", Bucket=properties["Bucket"], Policy=policy)
+        document = properties["PolicyDocument"]
+        applying = [one for one in document["Statement"] if one.get("Condition") not in INSECURE]
+        if conditional := [one for one in applying if "Condition" in one]:
+            raise invalid(
+                f"Condition {json.dumps(conditional[0]['Condition'])} of {self.type} is not emulated by rehearse"
+            )
+        if applying:
+            policy = json.dumps({**document, "Statement": applying})
+            await at.call("s3", "PutBucketPolicy", Bucket=properties["Bucket"], Policy=policy)
+        else:
+            await drop(at, "s3", "DeleteBucketPolicy", Bucket=properties["Bucket"])
         return Made(properties["Bucket"])
 
     async def update(self, at: At, made: Made, old: Properties, new: Properties) -> Made:
         return await self.create(at, new)
 
     async def delete(self, at: At, made: Made, properties: Properties) -> None:
-        try:
-            await at.call("s3", "DeleteBucketPolicy", Bucket=properties["Bucket"])
-        except AwsError as error:
-            if not is_gone(error):
-                raise
+        await drop(at, "s3", "DeleteBucketPolicy", Bucket=properties["Bucket"])
 
 
+INSECURE = tuple({"Bool": {"aws:SecureTransport": value}} for value in ("false", False))
 KINDS = (LogGroup(), Parameter(), HostedZone(), RecordSet(), Bucket(), BucketPolicy())
