@@ -7,6 +7,7 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
+from tests.emulator.conftest import start_emulator, stop_emulator
 from tests.emulator.stacks import BALANCER, CAPABILITIES, NETWORK, Stacks, definition, service, template, unique
 
 LOGS = {"Type": "AWS::Logs::LogGroup", "Properties": {}}
@@ -338,3 +339,16 @@ def test_an_update_can_be_cancelled_and_goes_back(aws, stacks):
         assert stacks.failures(name)["Service"] == "Resource update cancelled"
         where = {"cluster": stacks.physical(name, "Cluster"), "services": [stacks.physical(name, "Service")]}
         assert aws.client("ecs").describe_services(**where)["services"][0]["desiredCount"] == 0
+
+
+def test_a_stack_is_made_in_front_of_an_upstream_endpoint(aws, tmp_path):
+    """The delegate is another emulator here: what is not ours is made there, by the same calls."""
+    front = start_emulator(tmp_path, "--delegate", aws.url)
+    try:
+        stacks = Stacks(front)
+        with stacks.stack(template({**BALANCER, "Cluster": CLUSTER})) as name:
+            vpcs = aws.client("ec2").describe_vpcs(VpcIds=[stacks.physical(name, "Vpc")])["Vpcs"]
+            assert vpcs[0]["CidrBlock"] == "10.4.0.0/16"
+            assert stacks.physical(name, "Cluster") in front.client("ecs").list_clusters()["clusterArns"][0]
+    finally:
+        stop_emulator(front)

@@ -351,7 +351,7 @@ def test_the_whole_architecture_comes_up_serves_and_goes(aws, stacks):
     name = unique()
     ec2, ecs = aws.client("ec2"), aws.client("ecs")
     networks = {one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]}
-    made = stacks.create(name, ARCHITECTURE)
+    made = stacks.create(name, ARCHITECTURE, Tags=TAGS)
     assert made["StackStatus"] == "CREATE_COMPLETE", stacks.failures(name)
     shown = stacks.outputs(name)
     assert made["Outputs"][1]["ExportName"] == f"{name}-cluster"

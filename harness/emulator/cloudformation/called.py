@@ -71,7 +71,7 @@ class Called(Kind):
 
     async def create(self, at: At, properties: Properties) -> Made:
         row = self.row
-        given = {**row.defaults, **at.tagged(properties)}
+        given = {**row.defaults, **(at.tagged(properties) if row.tags else properties)}
         if row.name and row.named:
             given = {row.name: at.name(row.named), **given}
         later = {name for then in row.then for name in then.properties}
