@@ -245,6 +245,9 @@ def test_a_change_set_tells_its_changes_and_is_executed(stacks):
         nothing = stacks.api.describe_change_set(StackName=name, ChangeSetName="nothing")
         assert (nothing["Status"], nothing["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
         assert "didn't contain changes" in nothing["StatusReason"]
+        for _ in range(2):  # CDK deletes before it creates, whether there is one or not
+            stacks.api.delete_change_set(StackName=name, ChangeSetName="nothing")
+        assert not stacks.api.list_change_sets(StackName=name)["Summaries"]
         after = {
             "Cluster": {**CLUSTER, "Properties": {"Tags": [{"Key": "a", "Value": "b"}]}},
             "New": LOGS,

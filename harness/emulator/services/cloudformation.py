@@ -271,7 +271,13 @@ class CloudFormation:
         return {"Summaries": [render.change_set_summary(stack, one) for one in stack.change_sets.values()]}
 
     def delete_change_set(self, caller: Caller, request: Request) -> Answer:
-        stack, one = self._change_set(caller, request)
+        """One that is not there is well deleted, as long as its stack is there."""
+        try:
+            stack, one = self._change_set(caller, request)
+        except AwsError as error:
+            if error.code != "ChangeSetNotFound":
+                raise
+            return {}
         del stack.change_sets[one.name]
         return {}
 
