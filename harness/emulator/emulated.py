@@ -5,6 +5,7 @@ from __future__ import annotations
 import botocore.session
 from botocore import xform_name
 
+from harness.emulator.cloudformation.every import KINDS
 from harness.emulator.settings import documented
 from harness.emulator.up import SERVICES
 
@@ -32,6 +33,7 @@ def page() -> str:
         parts.append(
             f"## {service}: {len(emulated)} of {len(emulated) + len(missing)} operations\n\n{', '.join(emulated)}\n"
         )
+    parts.append(f"## CloudFormation's resource types: {len(KINDS)}\n\n{', '.join(sorted(KINDS))}\n")
     parts.append(
         "## Where nobody knows how AWS behaves\n\nEach is a setting (`[emulator]` in rehearsal.toml), with this default:\n"
     )

@@ -119,6 +119,21 @@ class Settings:
         "A.5.4: a service role that exists in IAM is looked at: that it is still there, that it has any policy, and that "
         "AWSCodeDeployRoleForECSLimited alone invokes CodeDeployHook_ functions only. Its policies are not evaluated beyond that.",
     )
+    cloudformation_service_seconds: float = setting(
+        600.0,
+        "How long CloudFormation waits until an AWS::ECS::Service is steady before the resource fails, in real seconds; AWS waits "
+        "three hours.",
+    )
+    cloudformation_service_failures: int = setting(
+        3,
+        "After how many tasks that could not run an AWS::ECS::Service fails in CloudFormation; 0 waits on, as AWS does without "
+        "a deployment circuit breaker.",
+    )
+    cloudformation_resends: bool = setting(
+        False,
+        "A.6: whether an update of an AWS::ECS::Service sends its unchanged properties too, which ECS refuses under CODE_DEPLOY "
+        "(reported; without, what the template did not change is not sent).",
+    )
 
     instance_memory_kept_mib: int = setting(
         70, "D.5: what kernel and agent keep of an EC2 instance's memory, as far as it does not grow with it."

@@ -21,6 +21,7 @@ from harness.emulator.front import Fronts
 from harness.emulator.runtime.base import Runtime
 from harness.emulator.runtime.process import ProcessRuntime
 from harness.emulator.server import Server
+from harness.emulator.services.cloudformation import CloudFormation
 from harness.emulator.services.cloudwatch import CloudWatch
 from harness.emulator.services.codedeploy import CodeDeploy
 from harness.emulator.services.ecr import Ecr
@@ -37,6 +38,7 @@ SERVICES: dict[str, Any] = {  # the one table of what is emulated; emulated.py d
     "cloudwatch": CloudWatch,
     "lambda": Lambda,
     "ecr": Ecr,
+    "cloudformation": CloudFormation,
 }
 TASK_KEYS = ("taskArn", "lastStatus", "group", "taskDefinitionArn", "startedBy")
 

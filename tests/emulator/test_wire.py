@@ -25,6 +25,8 @@ SPOKEN = [  # (service, protocol) pairs that clients of today use
     ("cloudwatch", "json"),
     ("cloudwatch", "query"),
     ("elbv2", "query"),
+    ("ecr", "json"),
+    ("cloudformation", "query"),
 ]
 DEEPEST = 5
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs", "Cn")), max_size=8)
