@@ -81,13 +81,13 @@ class Head:
         return self.fields
 
     def user_agent(self) -> bytes:
-        """The first User-Agent, `-` where there is none."""
+        """The first User-Agent, `-` where there is none or nothing in it."""
         if self.common is not None:
             return self.common.user_agent()
         if self.fields is None:
             found = USER_AGENT.search(self._lines.lower())
             return self._lines[found.start(1) : found.end(1)] if found else b"-"
-        return next(iter(self.header(b"user-agent")), b"-")
+        return next(iter(self.header(b"user-agent")), b"") or b"-"
 
     @property
     def classification(self) -> str:
