@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import aiohttp
 
-from harness.emulator import refusal
+from harness.emulator import moto_gaps, refusal
 from harness.emulator.cloud import Answer, Caller, Request
-from harness.emulator.in_process import Clients, wsgi
+from harness.emulator.in_process import ACCOUNT_HEADER, Clients, wsgi
+from harness.emulator.signature import caller_of
 from harness.emulator.wire import WireAnswer, WireRequest
 from harness.errors import UsageError
 
@@ -87,7 +89,11 @@ class Moto:
     def _answer(self, asked: WireRequest) -> WireAnswer:
         if self._app is None:
             self._app = _load_moto()
-        return wsgi(self._app, asked)
+        answer = wsgi(self._app, asked)
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            caller = Caller(caller_of(asked).region, asked.headers[ACCOUNT_HEADER])
+            moto_gaps.put_right(caller, refusal.operation_of(asked))
+        return answer
 
 
 def _key_of(caller: Caller, certificate: str) -> str | None:
