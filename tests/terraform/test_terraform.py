@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from harness import clock
-from tests.emulator.clients import environment
+from tests.emulator.clients import environment, until
 from tests.emulator.conftest import ROOT, Running, start_emulator, stop_emulator
 from tests.terraform.client import Terraform, plugins
 from tests.terraform.lists import account
@@ -41,16 +41,14 @@ def own(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
-def test_whole_stack_is_applied_released_into_and_destroyed_to_nothing(
-    own: Running, tmp_path: Path, record_property: Callable[[str, object], None]
-):
+def test_whole_stack_is_applied_released_into_and_destroyed_to_nothing(own: Running, tmp_path: Path):
     before = account(own, REGION)
     terraform = Terraform(own, HERE / "stack", tmp_path / "tf")
     terraform.apply("-target=aws_ecr_repository.this")
     build(own, "v1")
     build(own, "v2", "--message", SECOND)
 
-    record_property("apply seconds", seconds(lambda: terraform.apply()))
+    took(terraform.apply)
     assert [waited for waited in terraform.waited() if waited >= 1] == []  # all was ready at the provider's first look
     terraform.finds_no_changes()
     until(lambda: healthy(own) == 2)
@@ -66,7 +64,7 @@ def test_whole_stack_is_applied_released_into_and_destroyed_to_nothing(
     assert page(own) == f"{SECOND}\n"
     terraform.finds_no_changes(two)
 
-    record_property("destroy seconds", seconds(lambda: terraform.destroy(two)))
+    took(terraform.destroy, two)
     assert terraform.run("state", "list") == ""
     after = account(own, REGION)
     assert {name: found for name, found in after.items() if found != before[name]} == {}
@@ -124,14 +122,8 @@ def page(aws: Running) -> str:
     return requests.get(urls[443], headers=names, timeout=10, verify=False).text
 
 
-def until(condition: Callable[[], bool], within: float = 60.0) -> None:
-    deadline = clock.monotonic() + within
-    while not condition():
-        assert clock.monotonic() < deadline, f"not within {within} s"
-        clock.pause(0.2)
-
-
-def seconds(work: Callable[[], object]) -> float:
+def took(work: Callable[..., object], *arguments: str) -> None:
+    """Most of it the provider waits in any case: printed, for `pytest -rP`, and not judged."""
     start = clock.monotonic()
-    work()
-    return round(clock.monotonic() - start, 1)
+    work(*arguments)
+    print(f"{work.__name__}: {clock.monotonic() - start:.1f} s")
