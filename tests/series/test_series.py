@@ -146,7 +146,7 @@ def test_the_series_from_an_empty_account_to_the_second_deployment(reader: Reade
 
     reader.part(four)
     moved = reader.page(80)
-    assert (moved.status_code, moved.headers["Location"]) == (301, "https://www.hello.test/")
+    assert (moved.status_code, moved.headers["Location"]) == (301, "https://www.hello.test:443/")
     assert reader.page(443).status_code == 503
 
     assert reader.part(five).endswith(HELLO)

@@ -118,7 +118,7 @@ def page(aws: Running) -> str:
     urls = {one["port"]: one["url"] for one in balancer["listeners"]}
     names = {"Host": f"www.{NAME}.test"}
     moved = requests.get(urls[80], headers=names, timeout=10, allow_redirects=False)
-    assert (moved.status_code, moved.headers["Location"]) == (301, f"https://www.{NAME}.test/")
+    assert (moved.status_code, moved.headers["Location"]) == (301, f"https://www.{NAME}.test:443/")
     return requests.get(urls[443], headers=names, timeout=10, verify=False).text
 
 
