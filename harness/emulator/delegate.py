@@ -92,7 +92,7 @@ class Moto:
         answer = wsgi(self._app, asked)
         if answer.status < HTTPStatus.BAD_REQUEST:
             caller = Caller(caller_of(asked).region, asked.headers[ACCOUNT_HEADER])
-            moto_gaps.put_right(caller, refusal.operation_of(asked))
+            moto_gaps.put_right(caller, refusal.operation_of(asked), asked)
         return answer
 
 
