@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ def parts() -> list[list[tuple[str, str]]]:
         [(found[1], found[2]) for found in BLOCK.finditer(section)]
         for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:8]
     ]
+
+
+@cache
+def base_image() -> str:
+    """The one that this engine has; docker_ready says that there is one."""
+    names = [name for name in (os.environ.get("REHEARSE_BASE_IMAGE"), *images.BASE_IMAGES) if name]
+    inspected = (subprocess.run(["docker", "image", "inspect", name], capture_output=True) for name in names)
+    return next(name for name, done in zip(names, inspected, strict=True) if done.returncode == 0)
 
 
 @dataclass
@@ -81,7 +90,7 @@ class Reader:
             "AWS_DEFAULT_REGION": REGION,
             "DOCKER_CONFIG": str(self.folder / ".docker"),
             "DOCKER_BUILDKIT": "0",
-            "BUILD_ARGS": f"--build-arg BASE_IMAGE={os.environ.get('REHEARSE_BASE_IMAGE', 'rehearse-base')}",
+            "BUILD_ARGS": f"--build-arg BASE_IMAGE={base_image() if self.runtime == 'docker' else ''}",
             "REHEARSAL_HOME": str(self.aws.home),
             "PYTHONPATH": str(ROOT),
         }
