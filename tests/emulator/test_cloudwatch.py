@@ -110,7 +110,7 @@ def app() -> Iterator[int]:
 def balanced(aws: Any, app: int, name: str) -> Iterator[tuple[str, str]]:
     """A load balancer before the app: its dimension, and its URL."""
     elb, ec2 = aws.client("elbv2"), aws.client("ec2")
-    subnets = ec2.describe_subnets()["Subnets"][:2]
+    subnets = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"][:2]
     (balancer,) = elb.create_load_balancer(Name=name, Subnets=[one["SubnetId"] for one in subnets])["LoadBalancers"]
     (group,) = elb.create_target_group(
         Name=name,

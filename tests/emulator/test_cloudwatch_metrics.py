@@ -174,7 +174,7 @@ def test_cbor_is_refused_by_name(aws: Any):
         timeout=10,
     )
     assert answer.status_code == 415
-    assert "use JSON or query" in answer.text
+    assert "AWS JSON 1.1 or query" in answer.text
 
 
 # ---- refusals

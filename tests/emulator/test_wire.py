@@ -21,6 +21,7 @@ from harness.emulator.wire import Codec, WireRequest
 SPOKEN = [  # (service, protocol) pairs that clients of today use
     ("ecs", "json"),
     ("codedeploy", "json"),
+    ("ecr", "json"),
     ("cloudwatch", "json"),
     ("cloudwatch", "query"),
     ("elbv2", "query"),
