@@ -47,12 +47,12 @@ emulator: setup  ## the emulator as an AWS endpoint on port 4566, in the foregro
 	@$(BIN)/rehearse up --runtime $(RUNTIME)
 
 .PHONY: doctor
-doctor: setup  ## what this machine can do
-	@$(BIN)/rehearse doctor
+doctor: setup  ## what this machine can do for TARGET=local
+	@$(BIN)/rehearse doctor --target $(TARGET)
 
 .PHONY: dashboard
-dashboard: setup  ## live page of a run
-	@$(BIN)/rehearse dashboard
+dashboard: setup  ## live page of the runs: start, watch, stop, roll back
+	@$(BIN)/rehearse dashboard --runtime $(RUNTIME)
 
 .PHONY: deploy-aws
 deploy-aws: setup  ## the chosen scenarios on real AWS
@@ -63,9 +63,18 @@ destroy-aws: setup  ## remove what deploy-aws left
 	@$(BIN)/rehearse aws down
 
 .PHONY: docs
-docs: setup  ## write docs/EMULATED.md and scenarios/scenario.schema.json anew from the code
+docs: setup  ## write docs/EMULATED.md and both schemas anew from the code
 	@$(BIN)/python -m harness.emulator.emulated > docs/EMULATED.md
 	@$(BIN)/python -m harness.scenario > scenarios/scenario.schema.json
+	@$(BIN)/python -m harness.report.contract > docs/result.schema.json
+
+.PHONY: picture
+picture: setup  ## docs/picture.png and docs/report.png anew, of a real run (needs chromium)
+	@$(BIN)/python -m tests.browser.picture
+
+.PHONY: golden
+golden: setup  ## the pages that tests compare with, anew: read the difference before committing it
+	@REHEARSE_UPDATE_GOLDEN=1 $(PYTEST) -q tests/unit/test_golden.py
 
 .PHONY: clean
 clean:  ## stop what runs, remove .venv and .rehearsal

@@ -36,11 +36,11 @@ class Contestant:
         family = [process, *process.children(recursive=True)]
         return max(one.memory_info().rss for one in family) / 2**20
 
-    def cpu(self) -> float:
-        """Seconds of CPU so far, user and system."""
+    def cpu(self) -> tuple[float, float]:
+        """Seconds of CPU so far, (user, system)."""
         process = psutil.Process(self.pid)
-        family = [process, *process.children(recursive=True)]
-        return float(sum(sum(one.cpu_times()[:2]) for one in family))
+        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        return float(sum(one.user for one in times)), float(sum(one.system for one in times))
 
 
 def free_port() -> int:
@@ -60,9 +60,10 @@ async def listens(port: int) -> None:
 
 
 @asynccontextmanager
-async def program(core: int, *command: str, port: int) -> AsyncIterator[int]:
-    """A process pinned to a core; its pid, once its port answers."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+async def program(core: int, *command: str, port: int, output: str = os.devnull) -> AsyncIterator[int]:
+    """A process pinned to a core, that writes to `output`; its pid, once its port answers."""
+    with open(output, "ab") as file:  # noqa: ASYNC230 nothing else runs yet
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL)
     os.sched_setaffinity(process.pid, {core})
     try:
         await listens(port)
@@ -117,7 +118,8 @@ async def haproxy(folder: Path, target: int, *, log: bool = True) -> AsyncIterat
         f"frontend f\n bind 127.0.0.1:{port} backlog 4096\n default_backend b\n"
         f"backend b\n http-reuse always\n server s 127.0.0.1:{target}\n"
     )
-    async with program(PROXY_CORE, "haproxy", "-db", "-f", str(path), port=port) as pid:
+    output = str(folder / "haproxy.log") if log else os.devnull
+    async with program(PROXY_CORE, "haproxy", "-db", "-f", str(path), port=port, output=output) as pid:
         yield Contestant("HAProxy" if log else "HAProxy, no log", port, pid)
 
 

@@ -35,8 +35,13 @@ class Measured:
     rate: float  # requests/s
     p50: float  # ms
     p99: float
-    cpu: float  # microseconds of the proxy per request
+    user: float  # microseconds of the proxy's CPU per request
+    system: float
     errors: int
+
+    @property
+    def cpu(self) -> float:
+        return self.user + self.system
 
 
 async def wrk(one: Contestant, connections: int, seconds: float, script: str = "") -> Measured:
@@ -47,7 +52,7 @@ async def wrk(one: Contestant, connections: int, seconds: float, script: str = "
         *command, f"http://127.0.0.1:{one.port}/hello", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     text = (await process.communicate())[0].decode()
-    spent = one.cpu() - before
+    spent = [1e6 * (after - then) for then, after in zip(before, one.cpu(), strict=True)]
     percentile = {
         kind: float(value) * UNITS[unit] for kind, value, unit in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)", text)
     }
@@ -57,13 +62,14 @@ async def wrk(one: Contestant, connections: int, seconds: float, script: str = "
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     errors = int(bad[1]) if bad else 0
     errors += sum(map(int, broken.groups())) if broken else 0
-    return Measured(rate, percentile["50"], percentile["99"], 1e6 * spent / max(count, 1), errors)
+    return Measured(rate, percentile["50"], percentile["99"], *(part / max(count, 1) for part in spent), errors)
 
 
 async def throughput(contestants: list[Contestant], rounds: int, seconds: float) -> None:
     for title, connections, script in (
         ("the same head again and again, 64 connections", 64, ""),
         ("every head unique and browser-like, 64 connections", 64, "unique.lua"),
+        ("every head unique, and every line of it, 64 connections", 64, "strange.lua"),
         ("one connection", 1, ""),
     ):
         results: dict[str, list[Measured]] = {one.name: [] for one in contestants}
@@ -71,18 +77,22 @@ async def throughput(contestants: list[Contestant], rounds: int, seconds: float)
             for one in contestants:
                 results[one.name].append(await wrk(one, connections, seconds, script))
         print(
-            f"\n{title}\n\n| | requests/s | x HAProxy | p50 ms | p99 ms | p99 x HAProxy | CPU µs/request | CPU, HAProxy / it | errors |"
+            f"\n{title}\n\n| | requests/s | x HAProxy | p50 ms | p99 ms | p99 x HAProxy "
+            "| CPU µs/request (user + system) | CPU, HAProxy / it | errors |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         for name, runs in results.items():
             yard = results["HAProxy"]
             ratio = statistics.median(run.rate / other.rate for run, other in zip(runs, yard, strict=True))
             tail = statistics.median(run.p99 / other.p99 for run, other in zip(runs, yard, strict=True))
-            middle = [statistics.median(getattr(run, key) for run in runs) for key in ("rate", "p50", "p99", "cpu")]
+            middle = [
+                statistics.median(getattr(run, key) for run in runs)
+                for key in ("rate", "p50", "p99", "cpu", "user", "system")
+            ]
             thrift = statistics.median(other.cpu / run.cpu for run, other in zip(runs, yard, strict=True))
             errors = sum(run.errors for run in runs)
             cells = [f"{middle[0]:.0f}", f"{ratio:.2f}", f"{middle[1]:.2f}", f"{middle[2]:.2f}", f"{tail:.2f}"]
-            cells += [f"{middle[3]:.1f}", f"{thrift:.2f}"]
+            cells += [f"{middle[3]:.1f} ({middle[4]:.1f} + {middle[5]:.1f})", f"{thrift:.2f}"]
             print(f"| {name} | {' | '.join(cells)} | {errors} |")
         sys.stdout.flush()
 

@@ -17,16 +17,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal, NoReturn
 
-from harness import __version__, clock, images, lint, report, scenario
+from harness import __version__, clock, doctor, images, lint, report, scenario
+from harness.doctor import localstack as localstack_doctor
 from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_MET,
     EXIT_TARGET,
+    EXIT_UNMET,
     EXIT_USAGE,
     HarnessError,
     LeftBehind,
     UsageError,
 )
+from harness.report import compare, compare_page
 from harness.runner.run import RunAsked, run
 from harness.runner.sweep import sweep
 from harness.scenario import Scenario
@@ -34,6 +37,10 @@ from harness.targets import TARGETS, emulators, local, push
 
 SCENARIOS = Path("scenarios")
 NOT_BUILT = "is not built yet"
+EXPOSED = (
+    "careful: --bind {bind} lets everybody who reaches port {port} of this machine start processes on it; the emulator checks no "
+    "credentials"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,18 +88,21 @@ def do_run(asked: argparse.Namespace) -> int:
             compress=asked.compress,
             strict=asked.strict,
             as_json=asked.json,
+            app=scenario.load_own_app(),
+            at_once=asked.at_once,
         )
     )
 
 
 def _scenarios(paths: Sequence[Path]) -> list[Scenario]:
     """The scenarios named; without a name all that are tagged core."""
+    app = scenario.load_own_app()
     if paths:
-        return [scenario.load(path) for path in paths]
+        return [scenario.load(path, app) for path in paths]
     found = sorted(SCENARIOS.glob("*.yaml"))
     if not found:
         raise UsageError(f"there are no scenarios in {SCENARIOS.resolve()}; name one")
-    core = [one for one in map(scenario.load, found) if "core" in one.tags]
+    core = [one for one in (scenario.load(path, app) for path in found) if "core" in one.tags]
     if not core:
         raise UsageError(f"none of the {len(found)} scenarios in {SCENARIOS} is tagged core; name one")
     return core
@@ -109,11 +119,29 @@ def do_report(asked: argparse.Namespace) -> int:
     return EXIT_MET
 
 
+def do_compare(asked: argparse.Namespace) -> int:
+    """Two runs, or two directories of runs, scenario by scenario."""
+    comparison = compare.of_directories(asked.run_a, asked.run_b)
+    print(compare.table(comparison))
+    print(compare_page.write(comparison, asked.out))
+    return EXIT_MET if comparison.same else EXIT_UNMET
+
+
+def do_dashboard(asked: argparse.Namespace) -> int:
+    """Until Ctrl-C."""
+    from harness import dashboard  # slow to import, and only needed here
+
+    runs = (asked.runs or _home() / "runs").resolve()
+    options = ("--runtime", asked.runtime)
+    dashboard.serve(dashboard.Asked(runs=runs, scenarios=SCENARIOS.resolve(), port=asked.port, options=options))
+    return EXIT_MET
+
+
 def do_lint(asked: argparse.Namespace) -> int:
     """Say everything about the scenarios; an error is exit code 2, a warning is not."""
-    broken = False
+    broken, app = False, scenario.load_own_app()
     for path in asked.scenario:
-        for finding in lint.lint(path):
+        for finding in lint.lint(path, app):
             where = f"{path}:{finding.line}" if finding.line else str(path)
             print(f"{where}: {finding.level}: {finding.message}")
             broken |= finding.level == "error"
@@ -128,8 +156,12 @@ def do_up(asked: argparse.Namespace) -> int:
     print(f"{runtime} runtime ({why})", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "harness.emulator", "--home", str(_home()), "--port", str(asked.port)]
     command += ["--runtime", asked.runtime, "--compress", f"{asked.compress:g}", "--delegate", asked.delegate]
+    command += [word for drive in asked.drive for word in ("--drive", drive)]
+    command += ["--bind", asked.bind]
+    if asked.bind != "127.0.0.1":
+        print(EXPOSED.format(bind=asked.bind, port=asked.port), file=sys.stderr, flush=True)
     if not asked.detach:
-        os.execv(command[0], command)
+        os.execve(command[0], command, emulators.inherited())
     endpoint = _detached(command)
     for name, value in emulators.exports(endpoint, local.REGION).items():
         print(f"export {name}={shlex.quote(value)}")
@@ -148,6 +180,7 @@ def _detached(command: Sequence[str]) -> str:
             stderr=errors,
             text=True,
             start_new_session=True,
+            env=emulators.inherited(),
         )
     return local.ready(process, log)
 
@@ -205,20 +238,11 @@ def do_build(asked: argparse.Namespace) -> int:
 
 def do_doctor(asked: argparse.Namespace) -> int:
     """What this machine can do. Exit code 3 where the target could not run."""
+    if asked.target == "localstack":
+        return localstack_doctor.run(_home(), asked.endpoint)
     if asked.target != "local":
         raise UsageError(f"doctor --target {asked.target} {NOT_BUILT}")
-    ready, why = images.docker_ready()
-    print(f"rehearse {__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} CPUs")
-    print(f"state directory: {_home()}")
-    print(f"{'yes' if ready else 'no '} containers: {why}")
-    print("yes processes: the runtime where there is no Docker")
-    registry, where = images.find_distribution()
-    print(f"{'yes' if registry else 'no '} registry for docker push: {where}")
-    for emulator in emulators.running(_home()):
-        print(f"running: {emulator.endpoint} (pid {emulator.pid}, {emulator.runtime} runtime)")
-    with local.started(_home(), "process") as endpoint:
-        print(f"yes the emulator starts and answers ({endpoint})")
-    return EXIT_MET
+    return doctor.run(_home(), as_json=asked.json)
 
 
 def do_not_built(asked: argparse.Namespace) -> int:
@@ -250,6 +274,12 @@ def _factor(text: str) -> float:
     if not (math.isfinite(factor) and factor >= 1):
         raise argparse.ArgumentTypeError(f"{text} is not a number that is 1 or more")
     return factor
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number that is 1 or more")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -295,9 +325,18 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.set_defaults(verb=do_run)
     one.add_argument("scenario", nargs="*", type=Path, metavar="SCENARIO")
     one.add_argument("--target", choices=tuple(TARGETS), default="local")
-    one.add_argument("--endpoint", metavar="URL", help="use the emulator that runs there")
+    one.add_argument(
+        "--endpoint", metavar="URL", help="use the emulator (with --target localstack: the LocalStack) there"
+    )
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
     one.add_argument("--compress", type=_compression, default="auto", metavar="auto|N")
+    one.add_argument(
+        "--at-once",
+        type=_count,
+        default=None,
+        metavar="N",
+        help="scenarios side by side (default: 4 for each CPU, 2 where they are containers)",
+    )
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
     one.add_argument("--json", action="store_true", help="the results on standard output")
@@ -309,7 +348,20 @@ def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--port", type=_port, default=4566)
     one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
     one.add_argument("--compress", type=_factor, default=1.0, metavar="N")
+    one.add_argument(
+        "--bind",
+        choices=("127.0.0.1", "0.0.0.0"),
+        default="127.0.0.1",
+        help="0.0.0.0 only in a container whose ports are published on the loopback of its host",
+    )
     one.add_argument("--delegate", default="moto", metavar="moto|URL")
+    one.add_argument(
+        "--drive",
+        action="append",
+        default=[],
+        metavar="ecs,elbv2=URL",
+        help="that endpoint executes them; ours drives it",
+    )
     one.add_argument("--detach", action="store_true", help="return when it answers, print export lines")
     one = verbs.add_parser("status", help="the running emulator and where its listeners are reached")
     one.set_defaults(verb=do_status)
@@ -337,14 +389,22 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one = verbs.add_parser("doctor", help="what this machine can do")
     one.set_defaults(verb=do_doctor)
     one.add_argument("--target", choices=tuple(TARGETS), default="local")
+    one.add_argument("--endpoint", metavar="URL", help="where LocalStack is (with --target localstack)")
+    one.add_argument("--json", action="store_true")
     one = verbs.add_parser("report", help="judge a run again and write its reports, from its journals alone")
     one.set_defaults(verb=do_report)
     one.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    for name, help_ in (
-        ("compare", "two runs side by side"),
-        ("dashboard", "live page of a run"),
-        ("aws", "plan, up, run, status and down on AWS"),
-    ):
+    one = verbs.add_parser("dashboard", help="live page of the runs, on this machine only")
+    one.set_defaults(verb=do_dashboard)
+    one.add_argument("--port", type=_port, default=8765)
+    one.add_argument("--runs", type=Path, metavar="DIR", help="default: runs of the state directory")
+    one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto", help="of runs started there")
+    one = verbs.add_parser("compare", help="two runs side by side; exit code 1 where their verdicts differ")
+    one.set_defaults(verb=do_compare)
+    one.add_argument("run_a", type=Path, metavar="RUN_A")
+    one.add_argument("run_b", type=Path, metavar="RUN_B")
+    one.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where compare.html goes (default: here)")
+    for name, help_ in (("aws", "plan, up, run, status and down on AWS"),):
         one = verbs.add_parser(name, help=f"{help_} (not built yet)")
         one.set_defaults(verb=do_not_built, name=name)
         one.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)

@@ -23,6 +23,8 @@ ALARM_POLL = 10.0  # declared seconds between two readings of a deployment's ala
 ALARM_POLL_AT_LEAST = 0.25  # of which this much is real, however compressed
 GIVE_UP_AT_LEAST = 20.0
 START_AT_LEAST = 10.0  # of it for the task itself, the rest for its health checks
+SETTLE = 2.0
+HOOK_LIMIT, HOOK_LIMIT_AT_LEAST = 3600.0, 20.0  # A.7, and what the emulator leaves of it
 SLOW_START = 10.0  # the sample app's, where a scenario names no seconds
 
 
@@ -121,6 +123,20 @@ def slow_start(scenario: Scenario) -> float:
     """Real seconds by which green's own fault delays its start."""
     fault = scenario.release.to.fault
     return (fault.seconds or SLOW_START) if fault is not None and fault.kind == "slow_start" else 0.0
+
+
+def critical_path(scenario: Scenario, plan: Plan) -> float:
+    """Real seconds that the scenario takes by its waits alone, however fast the machine is: an estimate, for planning."""
+    service, deploy = scenario.service, scenario.deploy
+    around = scenario.steady_state.for_ + 2 * service.deregistration_delay + SETTLE
+    if scenario.expect.cause == "unhealthy" and scenario.expect.failed_at == "Install":
+        return around + plan.give_up_after_seconds
+    if any(hook.never_calls_back for hook in deploy.hooks.values()):
+        return around + min(plan.give_up_after_seconds, max(HOOK_LIMIT / plan.factor, HOOK_LIMIT_AT_LEAST))
+    acts = sum(plan.real(one.after) for one in scenario.during)
+    if any(one.do in ("stop", "continue") for one in scenario.during):  # the waits end when somebody acts
+        return around + slow_start(scenario) + min(acts, plan.waits_seconds)
+    return around + slow_start(scenario) + plan.waits_seconds + acts
 
 
 def effective(declared: Sequence[float], factor: float, at_least: float) -> list[float]:

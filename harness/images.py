@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,6 +120,43 @@ def as_oci(manifest: Manifest) -> str:
     )
 
 
+def digest(home: Path, runtime: str, image: str) -> str | None:
+    """`sha256:...` of what `name:tag` is made of; None where there is no such image.
+
+    A container image's is its id. A process image is a folder run where it is: of its manifest, and of every file in the folder.
+    """
+    return _docker_digest(image) if runtime == "docker" else _process_digest(home, image)
+
+
+def _process_digest(home: Path, image: str) -> str | None:
+    manifest = find_process_image(home, image)
+    if manifest is None:
+        return None
+    folder, made = Path(manifest.workdir), hashlib.sha256()
+    said = {**asdict(manifest), "argv": manifest.argv[1:], "workdir": folder.name}  # the same on every machine
+    made.update(json.dumps(said, sort_keys=True).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            made.update(f"{path.relative_to(folder)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return f"sha256:{made.hexdigest()}"
+
+
+def _docker_digest(image: str) -> str | None:
+    from docker.client import DockerClient
+    from docker.errors import DockerException
+
+    try:
+        client = DockerClient.from_env(timeout=ENGINE_TIMEOUT)
+    except DockerException:
+        return None
+    try:
+        return str(client.images.get(image).id)
+    except DockerException:
+        return None
+    finally:
+        client.close()
+
+
 # ---- building
 
 
@@ -131,15 +168,24 @@ def build(
     revision: str = "v1",
     message: str | None = None,
     architecture: str | None = None,
+    name: str | None = None,
+    command: Sequence[str] = (),
+    port: int = PORT,
 ) -> str:
-    """Make `<folder name>:<revision>` for a runtime ("process" or "docker"); returns its name. Raises HarnessError."""
+    """Make `<name, else the folder's>:<revision>` for a runtime ("process" or "docker"); returns its name. Raises HarnessError.
+
+    `command` and `port` are of a process image; without a command the folder has an app.py with a WSGI `app`.
+    """
     folder = (path or SAMPLE_APP).resolve()
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder to build")
     environment = {"APP_VERSION": revision, **({"APP_MESSAGE": message} if message else {})}
     if runtime == "docker":
-        return _build_docker(home, folder, revision, environment, architecture)
-    return _build_process(home, folder, revision, environment, architecture)
+        return _build_docker(home, folder, f"{name or folder.name}:{revision}", environment, architecture)
+    manifest = Manifest(
+        tuple(command) or _wsgi(folder), str(folder), environment, architecture or architecture_of_this_machine(), port
+    )
+    return _build_process(home, name or folder.name, revision, manifest)
 
 
 def build_foreign(home: Path, runtime: str, *, revision: str, architecture: str) -> str:
@@ -193,18 +239,20 @@ def _tar(files: dict[str, bytes]) -> bytes:
     return content.getvalue()
 
 
-def _build_process(home: Path, folder: Path, revision: str, environment: dict[str, str], arch: str | None) -> str:
-    """Nothing is copied: the folder is run where it is, by this Python."""
+def _wsgi(folder: Path) -> tuple[str, ...]:
     if not (folder / "app.py").is_file():
         raise UsageError(f"{folder}: a process image needs an app.py with a WSGI `app` in it")
-    argv = (sys.executable, "-m", "gunicorn", *_gunicorn_options(folder), "app:app")
-    manifest = Manifest(argv, str(folder), environment, arch or architecture_of_this_machine(), PORT)
-    target = home / "images" / folder.name / revision / "manifest.json"
+    return (sys.executable, "-m", "gunicorn", *_gunicorn_options(folder), "app:app")
+
+
+def _build_process(home: Path, name: str, revision: str, manifest: Manifest) -> str:
+    """Nothing is copied: the folder is run where it is."""
+    target = home / "images" / name / revision / "manifest.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(asdict(manifest), indent=1))
     draft.replace(target)
-    return f"{folder.name}:{revision}"
+    return f"{name}:{revision}"
 
 
 def _gunicorn_options(folder: Path) -> tuple[str, ...]:
@@ -269,11 +317,10 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _build_docker(home: Path, folder: Path, revision: str, environment: dict[str, str], arch: str | None) -> str:
+def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, str], arch: str | None) -> str:
     from docker.client import DockerClient
     from docker.errors import BuildError, DockerException
 
-    name = f"{folder.name}:{revision}"
     try:
         client = DockerClient.from_env(timeout=300)
         base = _base_image(client)
@@ -324,7 +371,11 @@ def _context(home: Path, folder: Path, python: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="rehearse-build-") as temporary:
         context = Path(temporary) / "context"
         shutil.copytree(folder, context, ignore=shutil.ignore_patterns("__pycache__", ".git", ".venv"))
-        if not (context / "Dockerfile").is_file():
+        own = (context / "Dockerfile").is_file()
+        if own and not (context / "requirements.txt").is_file():
+            yield context  # it brings all it needs
+            return
+        if not own:
             shutil.copy(SAMPLE_APP / "Dockerfile", context)
         if not (context / "gunicorn.conf.py").is_file():
             shutil.copy(SAMPLE_APP / "gunicorn.conf.py", context)

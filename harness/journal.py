@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from harness import clock
 from harness.errors import HarnessError
 
 Side = Literal["blue", "green"]
@@ -30,7 +31,12 @@ class _Event(BaseModel):
 
 
 class RunStarted(_Event):
-    """First line. `scenario` is the whole scenario as loaded (`Scenario.model_dump(mode="json")`): nothing else is needed to judge."""
+    """First line. `scenario` is the whole scenario as loaded (`Scenario.model_dump(mode="json")`): nothing else is needed to judge.
+
+    `executed` says who executes each service, where that is not the target alone. `not_shown` names expectations that the target
+    cannot show, and why (`users` is all of `users.*`).
+    `pid` is the process that writes: a journal without an end is a live run while it lives.
+    """
 
     event: Literal["RunStarted"] = "RunStarted"
     scenario: dict[str, Any]
@@ -41,6 +47,9 @@ class RunStarted(_Event):
     versions: dict[str, str]
     commit: str | None
     by: str | None = None
+    executed: dict[str, str] = {}
+    not_shown: dict[str, str] = {}
+    pid: int | None = None
 
 
 class PhaseEntered(_Event):
@@ -49,10 +58,18 @@ class PhaseEntered(_Event):
 
 
 class Provisioned(_Event):
-    """What the driver made: role ("production_listener", "blue_target_group", ...) to ARN or name."""
+    """What the driver made: role ("production_listener", "blue_target_group", ...) to ARN or name.
+
+    `endpoint` (None for AWS itself) and `region` say where its API is, `listeners` where a person reaches each route, `images`
+    which image, by its digest, each version runs. No credential is ever in here.
+    """
 
     event: Literal["Provisioned"] = "Provisioned"
     resources: dict[str, str]
+    endpoint: str | None = None
+    region: str = ""
+    listeners: dict[str, str] = {}
+    images: dict[str, str] = {}
 
 
 class SteadyState(_Event):
@@ -85,6 +102,19 @@ class ProbeEnded(_Event):
     planned: int
     done: int
     late: int
+
+
+class WebsocketEnded(_Event):
+    """One of the users' long-lived connections: `cut` where the service ended it, False where the user left at the end.
+
+    `opened` is None where it never opened; `error` says why, or how it was cut.
+    """
+
+    event: Literal["WebsocketEnded"] = "WebsocketEnded"
+    number: int
+    opened: float | None
+    cut: bool
+    error: str | None = None
 
 
 class DeploymentSeen(_Event):
@@ -126,12 +156,13 @@ class WeightsSeen(_Event):
 
 
 class TargetHealthSeen(_Event):
-    """A change in a target group's health: count of targets per state."""
+    """A change in a target group's health: count of targets per state, and the state of each target (`address:port`)."""
 
     event: Literal["TargetHealthSeen"] = "TargetHealthSeen"
     side: Side
     states: dict[str, int]
     reasons: tuple[str, ...] = ()
+    targets: dict[str, str] = {}
 
 
 class TaskSetSeen(_Event):
@@ -143,6 +174,17 @@ class TaskSetSeen(_Event):
     desired: int
     running: int
     pending: int
+
+
+class TaskSeen(_Event):
+    """A change of a task that has not stopped; `address` is its own, as targets name it."""
+
+    event: Literal["TaskSeen"] = "TaskSeen"
+    task: str
+    side: Side | None
+    version: str | None
+    status: str
+    address: str | None = None
 
 
 class TaskStopped(_Event):
@@ -171,12 +213,17 @@ class AlarmSeen(_Event):
 
 
 class ActionTaken(_Event):
-    """Something the run itself did: `deploy`, a `during` action, or `give_up`. `error` holds an AWS error code it met."""
+    """Something the run itself did: `deploy`, a `during` action, or `give_up`. `error` holds an AWS error code it met.
+
+    `number` is the action's place in `during`, from 1; `deployment` the id of a deployment that it created.
+    """
 
     event: Literal["ActionTaken"] = "ActionTaken"
     action: str
     detail: str = ""
     error: str | None = None
+    number: int | None = None
+    deployment: str | None = None
 
 
 class Waited(_Event):
@@ -219,11 +266,13 @@ Event = Annotated[
     | SteadyState
     | RequestDone
     | ProbeEnded
+    | WebsocketEnded
     | DeploymentSeen
     | LifecycleSeen
     | WeightsSeen
     | TargetHealthSeen
     | TaskSetSeen
+    | TaskSeen
     | TaskStopped
     | ServiceEventSeen
     | AlarmSeen
@@ -284,6 +333,45 @@ def _parse(path: Path) -> Iterator[Event]:
             if number == len(lines):
                 return
             raise JournalInvalid(f"{path}:{number}: not a journal line: {error.errors()[0]['msg']}") from error
+
+
+class Follower:
+    """Reads a journal that is still written, a piece at a time; what was read is not kept."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._offset, self._half, self._line = path, 0, b"", 0
+
+    def new(self, at_most: int = 4_000_000) -> list[Event]:
+        """Events of the next `at_most` bytes; empty where there is nothing new, or no such file yet. Raises JournalInvalid."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                read = file.read(at_most)
+        except FileNotFoundError:
+            return []
+        self._offset += len(read)
+        *lines, self._half = (self._half + read).split(b"\n")
+        return [event for line in lines if (event := self._event(line)) is not None]
+
+    def _event(self, line: bytes) -> Event | None:
+        self._line += 1
+        try:
+            return _EVENT.validate_json(line) if line else None
+        except ValidationError as error:
+            raise JournalInvalid(f"{self.path}:{self._line}: not a journal line: {error.errors()[0]['msg']}") from error
+
+
+def follow(path: Path, every: float = 0.2) -> Iterator[Event]:
+    """Events as they are written, until RunEnded. Waits for a journal that is not there yet, and for ever where none ends."""
+    follower = Follower(path)
+    while True:
+        events = follower.new()
+        for event in events:
+            yield event
+            if isinstance(event, RunEnded):
+                return
+        if not events:
+            clock.pause(every)
 
 
 def of(events: list[Event], kind: type[E]) -> list[E]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness import compression, scenario
 from harness.errors import ScenarioInvalid
-from harness.scenario import Alarm, Scenario
+from harness.scenario import Alarm, OwnApp, Scenario
 from harness.scenario.file import line_of, read
 
 
@@ -22,17 +22,18 @@ class Finding:
     message: str
 
 
+SAMPLE_APP = "sampleapp"
 Advice = tuple[tuple[str | int, ...], str]
 
 
-def lint(path: Path | str) -> list[Finding]:
-    """Everything there is to say about the scenario in `path`, by line."""
+def lint(path: Path | str, app: OwnApp | None = None) -> list[Finding]:
+    """Everything there is to say about the scenario in `path`, by line; `app` has the defaults it stands on."""
     path = Path(path)
     try:
         text = read(path)
     except ScenarioInvalid as error:
         return [Finding("error", error.line, error.message)]
-    loaded, problems = scenario.examine(text)
+    loaded, problems = scenario.examine(text, app)
     if loaded is None:
         return [Finding("error", problem.line, problem.message) for problem in sorted(set(problems))]
     found = [Finding("warning", line_of(text, where), message) for rule in RULES for where, message in rule(loaded)]
@@ -139,15 +140,52 @@ def waits_for_green_end_before_it_could(told: Scenario) -> Iterator[Advice]:
 
 
 def slow_starts_end_before_ecs_replaces_the_task(told: Scenario) -> Iterator[Advice]:
-    """The first health check comes with the registration, and there is no grace period: the last that may fail is soon."""
+    """The first health check comes with the registration: the last that may fail is soon, but for a grace period."""
     check, slow = told.service.health_check, compression.slow_start(told)
-    patience = (check.unhealthy - 1) * check.interval
+    patience = max((check.unhealthy - 1) * check.interval, told.service.grace_period)
     if slow >= patience and slow and told.expect.outcome == "succeeded":
         yield (
             ("release", "to", "fault"),
             f"green cannot succeed: it starts {slow:g} s late, and ECS replaces a task that fails its health checks for about "
-            f"{patience:g} s; raise service.health_check.unhealthy or interval",
+            f"{patience:g} s; raise service.grace_period, or health_check.unhealthy or interval",
         )
+
+
+def canaries_outlast_health_checks(told: Scenario) -> Iterator[Advice]:
+    """Green gets everything before its health checks could have called it unhealthy."""
+    detection = told.service.health_check.detection
+    before_all = sum(shift.wait for shift in told.deploy.config.shifts)
+    if 0 < before_all < detection:
+        yield (
+            ("deploy", "config"),
+            f"green has all of production after {before_all:g} s, and its health checks need {detection:g} s to call it "
+            "unhealthy: shorten service.health_check, or wait longer",
+        )
+
+
+def faults_are_ones_the_app_knows(told: Scenario) -> Iterator[Advice]:
+    """FAULT_* is the sample app's; an image or a task definition can be wrong for every app."""
+    fault = told.release.to.fault
+    if fault is not None and fault.environment() and told.service.image != SAMPLE_APP:
+        yield (
+            ("release", "to", "fault"),
+            f"the fault {fault.kind} rides in the environment as FAULT_*: {told.service.image} must break by it itself",
+        )
+
+
+def alarms_clear(told: Scenario) -> Iterator[Advice]:
+    """CloudWatch has such counts only when there are any, so with `ignore` an alarm stays as it is."""
+    for name, alarm in told.deploy.alarms.items():
+        if alarm.is_count and alarm.missing_data in ("ignore", "missing"):
+            yield (
+                ("deploy", "alarms", name, "missing_data"),
+                f"{name} never clears: its metric is only there when it is not 0, and `{alarm.missing_data}` leaves it in ALARM",
+            )
+
+
+def users_stay_where_they_are(told: Scenario) -> Iterator[Advice]:
+    if told.service.sticky is not None and told.traffic.sessions is None:
+        yield ("service", "sticky"), "nobody keeps a cookie, so nobody is sticky: add traffic.sessions"
 
 
 def outcome_is_backed_by_users(told: Scenario) -> Iterator[Advice]:
@@ -169,6 +207,10 @@ RULES: tuple[Callable[[Scenario], Iterator[Advice]], ...] = (
     faults_of_answers_meet_users,
     waits_for_green_end_before_it_could,
     slow_starts_end_before_ecs_replaces_the_task,
+    canaries_outlast_health_checks,
+    faults_are_ones_the_app_knows,
+    alarms_clear,
+    users_stay_where_they_are,
     outcome_is_backed_by_users,
 )
 

@@ -1,10 +1,11 @@
-"""How verdicts and sides look everywhere: symbol, words in English and Korean, colours. Never colour alone.
+"""How everything looks, in the report, the dashboard and the terminal: symbol, words in English and Korean, colours. Never colour alone.
 
-Colours are (light, dark): as text on the page's ground, each has a contrast of at least 4.5.
+Colours are (light, dark): as text on the page's ground, each has a contrast of at least 4.5. AWS's own names are not translated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -20,20 +21,91 @@ class Look:
     dark: str
 
 
+BLUE, GREEN = ("#2459b8", "#7fb0ff"), ("#1c7c54", "#57c99a")
+GOOD, BAD, CARE, QUIET = (
+    ("#11703a", "#5cd38d"),
+    ("#b3201f", "#ff8a80"),
+    ("#7a5400", "#f0bf52"),
+    ("#57606a", "#a9b1ba"),
+)
+
 VERDICTS: dict[str, Look] = {
-    "met": Look("✔", "met", "충족", "green", "#11703a", "#5cd38d"),
-    "unmet": Look("✘", "unmet", "미충족", "red", "#b3201f", "#ff8a80"),
-    "inconclusive": Look("?", "inconclusive", "판단 불가", "yellow", "#7a5400", "#f0bf52"),
-    "unsupported": Look("-", "unsupported", "지원 안 함", "dim", "#57606a", "#a9b1ba"),
+    "met": Look("✔", "met", "충족", "green", *GOOD),
+    "unmet": Look("✘", "unmet", "미충족", "red", *BAD),
+    "inconclusive": Look("?", "inconclusive", "판단 불가", "yellow", *CARE),
+    "unsupported": Look("-", "unsupported", "지원 안 함", "dim", *QUIET),
 }
 SIDES: dict[str, Look] = {
-    "blue": Look("■", "blue", "블루", "blue", "#2459b8", "#7fb0ff"),
-    "green": Look("▲", "green", "그린", "green", "#1c7c54", "#57c99a"),
+    "blue": Look("■", "blue", "블루", "blue", *BLUE),
+    "green": Look("▲", "green", "그린", "green", *GREEN),
     "nobody": Look("○", "nobody", "응답 버전 없음", "dim", "#6e7681", "#8b949e"),
 }
-FAILURE = Look("✘", "failed", "실패", "red", "#b3201f", "#ff8a80")
-OTHER = Look("!", "unknown", "알 수 없음", "red", "#b3201f", "#ff8a80")
+FAILURE = Look("✘", "failed", "실패", "red", *BAD)
+OTHER = Look("!", "unknown", "알 수 없음", "red", *BAD)
+
+LIFECYCLE: dict[str, Look] = {
+    "Pending": Look("○", "Pending", "Pending", "dim", *QUIET),
+    "InProgress": Look("▶", "InProgress", "InProgress", "bold", *CARE),
+    "Succeeded": Look("✔", "Succeeded", "Succeeded", "green", *GOOD),
+    "Failed": Look("✘", "Failed", "Failed", "red", *BAD),
+    "Stopped": Look("■", "Stopped", "Stopped", "red", *BAD),
+    "Skipped": Look("–", "Skipped", "Skipped", "dim", *QUIET),
+    "Ready": Look("⏸", "Ready", "Ready", "yellow", *CARE),
+}
+HEALTH: dict[str, Look] = {
+    "healthy": Look("✔", "healthy", "정상", "green", *GOOD),
+    "initial": Look("…", "initial", "확인 중", "yellow", *CARE),
+    "unhealthy": Look("✘", "unhealthy", "비정상", "red", *BAD),
+    "draining": Look("↓", "draining", "드레이닝", "yellow", *CARE),
+    "unused": Look("○", "unused", "미사용", "dim", *QUIET),
+    "unavailable": Look("✘", "unavailable", "알 수 없음", "red", *BAD),
+}
+ALARMS: dict[str, Look] = {
+    "OK": Look("✔", "OK", "OK", "green", *GOOD),
+    "ALARM": Look("⚠", "ALARM", "ALARM", "red", *BAD),
+    "INSUFFICIENT_DATA": Look("?", "INSUFFICIENT_DATA", "INSUFFICIENT_DATA", "dim", *QUIET),
+}
+PHASES: dict[str, tuple[str, str]] = {
+    "waiting": ("waiting", "대기 중"),
+    "provision": ("provisioning", "자원 준비"),
+    "steady_state": ("waiting for a steady state", "안정 상태 대기"),
+    "deploy": ("deploying", "배포 중"),
+    "settle": ("watching what is left", "결과 관찰"),
+    "teardown": ("tearing down", "정리 중"),
+    "done": ("done", "끝"),
+}
+# Moments of a run, in every time chart and every list.
+MOMENTS: dict[str, str] = {
+    "deploy": "▶",
+    "action": "■",
+    "refused": "⊘",
+    "alarm": "⚠",
+    "alarm_off": "○",
+    "rollback": "↩",
+    "over": "●",
+    "failed": FAILURE.symbol,
+    "weights": "⇄",
+    "health": "♥",
+    "task": "□",
+    "lifecycle": "·",
+    "run": "·",
+}
+TABLES: dict[str, Mapping[str, Look]] = {
+    "verdict": VERDICTS,
+    "side": SIDES,
+    "lifecycle": LIFECYCLE,
+    "health": HEALTH,
+    "alarm": ALARMS,
+}
 
 
 def verdict(name: str) -> Look:
     return VERDICTS.get(name, OTHER)
+
+
+def lifecycle(status: str) -> Look:
+    return LIFECYCLE.get(status, OTHER)
+
+
+def health(state: str) -> Look:
+    return HEALTH.get(state, OTHER)

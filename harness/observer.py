@@ -27,6 +27,7 @@ from harness.journal import (
     ServiceEventSeen,
     Side,
     TargetHealthSeen,
+    TaskSeen,
     TaskSetSeen,
     TaskStopped,
     Trouble,
@@ -57,7 +58,7 @@ class Observer:
     """`follow` a deployment to see its life, and its rollback's; `view` is replaced as a whole, never changed."""
 
     def __init__(self, stack: Stack, write: Callable[[Event], None]) -> None:
-        self.view = View()
+        self.view, self.rounds = View(), 0
         self._stack, self._session, self._write = stack, stack.session, write
         self._followed: list[str] = []
         self._finished_at: dict[str, float] = {}
@@ -91,16 +92,19 @@ class Observer:
             (4, self._service),
             (4, self._health),
             (4, self._alarms),
+            (4, self._live_tasks),
             (8, self._tasks),
         )
-        turn = 0
-        while not self._stop.wait(TICK):
+        turn, took = 0, 0.0
+        while not self._stop.wait(max(TICK, took)):  # a target that answers slowly is not asked the harder
+            began = clock.monotonic()
             if turn % 2 == 0 or self._shifting():
                 self._attempt(self._weights)
             for offset, (every, look) in enumerate(looks):
                 if (turn + offset) % every == 0:
                     self._attempt(look)
             turn += 1
+            self.rounds, took = turn, clock.monotonic() - began
         for look in (self._weights, *(look for _, look in looks)):
             self._attempt(look)
 
@@ -229,7 +233,15 @@ class Observer:
         for side, target_group in groups:
             seen = elbv2.target_health(self._session, target_group)
             if self._changed(("health", side), seen):
-                self._write(TargetHealthSeen(at=clock.now(), side=side, states=dict(seen.states), reasons=seen.reasons))
+                self._write(
+                    TargetHealthSeen(
+                        at=clock.now(),
+                        side=side,
+                        states=dict(seen.states),
+                        reasons=seen.reasons,
+                        targets=dict(seen.targets),
+                    )
+                )
 
     def _alarms(self) -> None:
         if not self._stack.alarms:
@@ -249,6 +261,21 @@ class Observer:
                     )
                 )
 
+    def _live_tasks(self) -> None:
+        stack = self._stack
+        for task in ecs.live_tasks(self._session, stack.network.cluster, stack.group.service):
+            if self._changed(("task", task.arn), task):
+                self._write(
+                    TaskSeen(
+                        at=clock.now(),
+                        task=task.arn.rpartition("/")[2],
+                        side=self._side_of(task),
+                        version=self._version_of(task),
+                        status=task.status,
+                        address=task.address,
+                    )
+                )
+
     def _tasks(self) -> None:
         stack = self._stack
         new = ecs.stopped_tasks(self._session, stack.network.cluster, stack.group.service, self._stopped_tasks)
@@ -265,7 +292,11 @@ class Observer:
                 )
             )
 
-    def _side_of(self, task: ecs.StoppedTask) -> Side | None:
+    def _version_of(self, task: ecs.LiveTask) -> str | None:
+        known = self._stack.task_definitions.items()
+        return next((version for version, one in known if one.arn == task.task_definition), None)
+
+    def _side_of(self, task: ecs.LiveTask | ecs.StoppedTask) -> Side | None:
         """By its task set; by its task definition where the task does not name one."""
         if task.task_set in self._sides:
             return self._sides[task.task_set]

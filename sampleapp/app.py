@@ -1,11 +1,14 @@
 """The app that rehearsals deploy: it says which version it is, and breaks on request (see README.md for FAULT_*)."""
 
+import json
 import math
 import os
 import random
 import time
 
 from flask import Flask, Response, jsonify, request
+from flask_sock import Sock
+from simple_websocket import Server
 
 VERSION = os.environ.get("APP_VERSION", "dev")
 MESSAGE = os.environ.get("APP_MESSAGE", "Hello, World!")
@@ -13,6 +16,7 @@ TEST_PORT = os.environ.get("TEST_PORT", "8080")
 HEALTH_PATH = os.environ.get("HEALTH_PATH", "/healthz")  # the target group's
 STARTED = time.monotonic()
 app = Flask(__name__)
+sock = Sock(app)
 
 
 class Fault:
@@ -90,3 +94,35 @@ def slow() -> str:
     seconds = min(max(asked, 0.0), 60.0) if math.isfinite(asked) else 1.0
     time.sleep(seconds)
     return f"{MESSAGE} after {seconds:g} s\n"
+
+
+@app.post("/cart")
+def cart() -> Response:
+    """Put an item into the cart. The cart is the cookie itself: every version of the app can read it, and no server keeps it."""
+    items = [*in_cart(), str((request.get_json(silent=True) or {}).get("item", "something"))][-20:]
+    answer = jsonify(items=items, version=VERSION)
+    answer.set_cookie("cart", json.dumps(items), max_age=3600)
+    return answer
+
+
+@app.post("/checkout")
+def checkout() -> tuple[Response, int]:
+    """Pay for what is in the cart, and empty it; 409 where it is empty."""
+    items = in_cart()
+    answer = jsonify(paid=items, version=VERSION)
+    answer.delete_cookie("cart")
+    return answer, 201 if items else 409
+
+
+def in_cart() -> list[str]:
+    try:
+        return [str(item) for item in json.loads(request.cookies.get("cart", "[]"))]
+    except (TypeError, ValueError):
+        return []
+
+
+@sock.route("/ws")
+def echo(connection: Server) -> None:
+    """A connection that stays open for as long as the client, the load balancer and this task let it."""
+    while True:
+        connection.send(connection.receive())

@@ -23,10 +23,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
     "targets": {"clock", "errors", "driver", "images", "scenario"},
-    "progress": {"clock", "errors", "journal", "look"},
+    "picture": {"journal", "scenario", "compression"},
+    "progress": {"clock", "errors", "journal", "look", "picture"},
+    "dashboard": {
+        *("clock", "errors", "journal", "scenario", "expectations", "look", "picture", "report"),
+        "driver",  # the buttons act as a run does: through the same calls
+    },
+    "summary": {"look", "progress"},
     "emulator": {"clock", "errors", "images"},
 }
-COMPOSE = {"cli", "runner", "__main__", "doctor"}  # they put the parts together
+COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin"}  # they put the parts together
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import scenario
 from harness.emulator import emulated
 from harness.emulator.settings import documented
 
@@ -37,6 +38,12 @@ def test_every_make_command_shown_exists(page: Path):
 
 def test_the_emulated_page_is_what_the_code_says():
     assert (ROOT / "docs/EMULATED.md").read_text() == emulated.page(), "run: make docs"
+
+
+def test_every_scenario_is_listed_with_its_title():
+    page = (ROOT / "scenarios/README.md").read_text()
+    for path in sorted((ROOT / "scenarios").glob("*.yaml")):
+        assert f"| [{path.stem}]({path.name}) | {scenario.load(path).title.en} |" in page
 
 
 def test_every_setting_says_what_is_unknown():

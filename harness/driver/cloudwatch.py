@@ -16,6 +16,7 @@ SINGLE = {  # scenario metric: AWS's metric and its statistic
     "elb_5xx_count": ("HTTPCode_ELB_5XX_Count", "Sum"),
     "target_response_time": ("TargetResponseTime", "Average"),
 }
+MISSING = {"not_breaching": "notBreaching", "breaching": "breaching", "ignore": "ignore", "missing": "missing"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class AlarmView:
 def put_alarm(
     session: Session, undo: Undo, name: str, alarm: Alarm, load_balancer: str, tags: Mapping[str, str]
 ) -> str:
-    """`load_balancer` is the dimension's value, `tags` the compression's. Missing data is not breaching."""
+    """`load_balancer` is the dimension's value, `tags` the compression's."""
     undo.later(f"alarm {name}", lambda: session.call("cloudwatch", "delete_alarms", AlarmNames=[name]))
     session.call(
         "cloudwatch",
@@ -41,7 +42,7 @@ def put_alarm(
         Threshold=alarm.threshold,
         EvaluationPeriods=alarm.evaluation_periods,
         DatapointsToAlarm=alarm.datapoints_to_alarm or alarm.evaluation_periods,
-        TreatMissingData="notBreaching",
+        TreatMissingData=MISSING[alarm.missing_data],
         Tags=key_value({**session.tags, **tags}),
         **_what(alarm, load_balancer),
     )

@@ -186,7 +186,7 @@ def app_spec(task_definition: TaskDefinition, hooks: Mapping[str, str]) -> str:
     """The AppSpec (A.2) as JSON; `hooks` is lifecycle event to function name."""
     properties = {
         "TaskDefinition": task_definition.arn,
-        "LoadBalancerInfo": {"ContainerName": CONTAINER, "ContainerPort": task_definition.container_port},
+        "LoadBalancerInfo": {"ContainerName": CONTAINER, "ContainerPort": task_definition.app_spec_port},
     }
     content: dict[str, Any] = {
         "version": 0.0,

@@ -21,8 +21,11 @@ TOO_MUCH = {"cpu": 16384, "memory": 122880}
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:
+    """`container_port` is the declared one; `app_spec_port` the one the AppSpec names, which can be wrong."""
+
     arn: str
     container_port: int
+    app_spec_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,17 @@ class ServiceView:
     @property
     def primary(self) -> TaskSet | None:
         return next((one for one in self.task_sets if one.status == "PRIMARY"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTask:
+    """A task that has not stopped; `address` is its network interface's."""
+
+    arn: str
+    task_set: str | None
+    task_definition: str
+    status: str
+    address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +99,13 @@ def register_task_definition(
     session: Session, undo: Undo, family: str, service: Service, version: Version, execution_role: str
 ) -> TaskDefinition:
     port = container_port(service, version)
+    fargate = service.capacity is None
     answer = session.call(
         "ecs",
         "register_task_definition",
         family=family,
-        networkMode="awsvpc",
-        requiresCompatibilities=["FARGATE"],
+        networkMode="awsvpc" if fargate else "bridge",
+        requiresCompatibilities=["FARGATE" if fargate else "EC2"],
         **_size(service, version),
         executionRoleArn=execution_role,
         containerDefinitions=[
@@ -98,7 +113,7 @@ def register_task_definition(
                 "name": CONTAINER,
                 "image": image_of(service, version),
                 "essential": True,
-                "portMappings": [{"containerPort": port, "protocol": "tcp"}],
+                "portMappings": [_port_mapping(service, port)],
                 "environment": [{"name": k, "value": v} for k, v in environment(service, version).items()],
                 "stopTimeout": round(service.stop_timeout),
             }
@@ -110,7 +125,13 @@ def register_task_definition(
         f"task definition {arn.rpartition('/')[2]}",
         lambda: session.call("ecs", "deregister_task_definition", taskDefinition=arn),
     )
-    return TaskDefinition(arn, port)
+    wrong_spec = version.fault is not None and version.fault.kind == "wrong_app_spec_port"
+    return TaskDefinition(arn, port, port + 1 if wrong_spec else port)
+
+
+def _port_mapping(service: Service, port: int) -> dict[str, Any]:
+    fixed = {} if service.capacity is None else {"hostPort": service.capacity.host_port}
+    return {"containerPort": port, "protocol": "tcp", **fixed}
 
 
 def _size(service: Service, version: Version) -> dict[str, str]:
@@ -129,7 +150,8 @@ def create_service(
     task_definition: TaskDefinition,
     target_group: str,
 ) -> str:
-    """The ARN of a service under a CODE_DEPLOY controller; its first task set is blue."""
+    """The ARN of a service under a CODE_DEPLOY controller; its first task set is blue. `network` has the service's cluster."""
+    fargate = service.capacity is None
     undo.later(f"service {name}", lambda: delete_service(session, network.cluster, name))
     answer = session.call(
         "ecs",
@@ -138,7 +160,8 @@ def create_service(
         serviceName=name,
         taskDefinition=task_definition.arn,
         desiredCount=service.desired_count,
-        launchType="FARGATE",
+        launchType="FARGATE" if fargate else "EC2",
+        healthCheckGracePeriodSeconds=round(service.grace_period),
         deploymentController={"type": "CODE_DEPLOY"},
         loadBalancers=[
             {
@@ -147,7 +170,7 @@ def create_service(
                 "containerPort": task_definition.container_port,
             }
         ],
-        networkConfiguration=_network_configuration(network),
+        **({"networkConfiguration": _network_configuration(network)} if fargate else {}),
         tags=lower_key_value(session.tags),
     )
     return str(answer["service"]["serviceArn"])
@@ -204,6 +227,28 @@ def tasks_of(session: Session, cluster: str, name: str, task_definition: str) ->
     return [one["taskArn"] for one in tasks if one["taskDefinitionArn"] == task_definition]
 
 
+def live_tasks(session: Session, cluster: str, name: str) -> list[LiveTask]:
+    """The service's tasks that are meant to run, and how far each has come."""
+    listed = session.call("ecs", "list_tasks", cluster=cluster, serviceName=name, desiredStatus="RUNNING")["taskArns"]
+    if not listed:
+        return []
+    tasks = session.call("ecs", "describe_tasks", cluster=cluster, tasks=listed[:100])["tasks"]
+    return [
+        LiveTask(one["taskArn"], _task_set_of(one), one["taskDefinitionArn"], one["lastStatus"], _address(one))
+        for one in tasks
+    ]
+
+
+def _address(seen: Mapping[str, Any]) -> str | None:
+    details = [detail for one in seen.get("attachments", []) for detail in one.get("details", [])]
+    return next((detail["value"] for detail in details if detail["name"] == "privateIPv4Address"), None)
+
+
+def _task_set_of(seen: Mapping[str, Any]) -> str | None:
+    started_by = str(seen.get("startedBy", ""))
+    return started_by if started_by.startswith("ecs-svc/") else None
+
+
 def kill_task(session: Session, cluster: str, task: str) -> None:
     session.call("ecs", "stop_task", cluster=cluster, task=task, reason="killed by the rehearsal")
 
@@ -220,10 +265,9 @@ def stopped_tasks(session: Session, cluster: str, name: str, known: set[str]) ->
 
 def _stopped(seen: Mapping[str, Any]) -> StoppedTask:
     containers: Sequence[Mapping[str, Any]] = seen.get("containers") or [{}]
-    started_by = seen.get("startedBy", "")
     return StoppedTask(
         arn=seen["taskArn"],
-        task_set=started_by if started_by.startswith("ecs-svc/") else None,
+        task_set=_task_set_of(seen),
         task_definition=seen["taskDefinitionArn"],
         stop_code=seen.get("stopCode", ""),
         reason=containers[0].get("reason") or seen.get("stoppedReason", ""),

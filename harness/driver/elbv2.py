@@ -29,10 +29,11 @@ class LoadBalancer:
 
 @dataclass(frozen=True, slots=True)
 class TargetHealth:
-    """Of one target group: how many targets are in each state, and the reasons given."""
+    """Of one target group: how many targets are in each state, the reasons given, and each target's (`address:port`) state."""
 
     states: Mapping[str, int]
     reasons: tuple[str, ...]
+    targets: Mapping[str, str]
 
     @property
     def healthy(self) -> int:
@@ -62,7 +63,7 @@ def create_load_balancer(session: Session, undo: Undo, name: str, network: Netwo
 
 
 def create_target_group(session: Session, undo: Undo, name: str, network: Network, service: Service) -> str:
-    """The ARN of an `ip` target group with the scenario's health check and deregistration delay."""
+    """The ARN of a target group of addresses, or of instances where the scenario has its own; with health check and delay."""
     check = service.health_check
     answer = session.call(
         "elbv2",
@@ -71,7 +72,7 @@ def create_target_group(session: Session, undo: Undo, name: str, network: Networ
         Protocol="HTTP",
         Port=service.container_port,
         VpcId=network.vpc,
-        TargetType="ip",
+        TargetType="ip" if service.capacity is None else "instance",
         HealthCheckProtocol="HTTP",
         HealthCheckPort="traffic-port",
         HealthCheckPath=check.path,
@@ -93,19 +94,36 @@ def create_target_group(session: Session, undo: Undo, name: str, network: Networ
     return arn
 
 
-def create_listener(session: Session, undo: Undo, load_balancer: LoadBalancer, port: int, target_group: str) -> str:
+def create_listener(
+    session: Session,
+    undo: Undo,
+    load_balancer: LoadBalancer,
+    port: int,
+    target_groups: Sequence[str],
+    sticky: float | None = None,
+) -> str:
+    """All to the first target group; the others are on it with weight 0. `sticky`: seconds a user stays with a group."""
     answer = session.call(
         "elbv2",
         "create_listener",
         LoadBalancerArn=load_balancer.arn,
         Protocol="HTTP",
         Port=port,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+        DefaultActions=[_forward(target_groups, sticky)],
         Tags=key_value(session.tags),
     )
     arn = str(answer["Listeners"][0]["ListenerArn"])
     undo.later(f"listener {port}", lambda: session.call("elbv2", "delete_listener", ListenerArn=arn))
     return arn
+
+
+def _forward(target_groups: Sequence[str], sticky: float | None) -> dict[str, Any]:
+    if len(target_groups) == 1 and sticky is None:
+        return {"Type": "forward", "TargetGroupArn": target_groups[0]}
+    first, *others = target_groups
+    weighted = [{"TargetGroupArn": first, "Weight": 100}, *({"TargetGroupArn": one, "Weight": 0} for one in others)]
+    stays = {"Enabled": True, "DurationSeconds": round(sticky)} if sticky is not None else {"Enabled": False}
+    return {"Type": "forward", "ForwardConfig": {"TargetGroups": weighted, "TargetGroupStickinessConfig": stays}}
 
 
 def repoint(session: Session, listener: str, target_group: str) -> None:
@@ -141,4 +159,10 @@ def target_health(session: Session, target_group: str) -> TargetHealth:
     answer = session.call("elbv2", "describe_target_health", TargetGroupArn=target_group)
     seen = [one["TargetHealth"] for one in answer["TargetHealthDescriptions"]]
     reasons = sorted({one["Reason"] for one in seen if one.get("Reason")})
-    return TargetHealth(dict(sorted(Counter(one["State"] for one in seen).items())), tuple(reasons))
+    targets = {
+        f"{one['Target']['Id']}:{one['Target'].get('Port', '')}": one["TargetHealth"]["State"]
+        for one in answer["TargetHealthDescriptions"]
+    }
+    return TargetHealth(
+        dict(sorted(Counter(one["State"] for one in seen).items())), tuple(reasons), dict(sorted(targets.items()))
+    )

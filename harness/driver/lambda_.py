@@ -15,8 +15,12 @@ TIMEOUT = 120  # seconds; far below CodeDeploy's hour (A.7)
 
 
 def rule(hook: Hook, listener_url: str) -> dict[str, Any]:
-    """What the function's RULES hold for one check."""
-    told = {"url": listener_url.rstrip("/") + hook.get, "status": hook.status, "repeat": hook.repeat}
+    """What the function's RULES hold for one check, or for one that never calls back."""
+    if hook.get is None:
+        return {"never_calls_back": True} if hook.never_calls_back else {}
+    told: dict[str, Any] = {"url": listener_url.rstrip("/") + hook.get, "status": hook.status, "repeat": hook.repeat}
+    if hook.never_calls_back:
+        told["never_calls_back"] = True
     return told if hook.json_ is None else {**told, "json": hook.json_}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.driver.session import Session, key_value, lower_key_value
@@ -12,6 +13,10 @@ ROLES = {  # role: who assumes it, and the managed policies it needs
     "codedeploy": ("codedeploy.amazonaws.com", ("AWSCodeDeployRoleForECS",)),
     "execution": ("ecs-tasks.amazonaws.com", ("service-role/AmazonECSTaskExecutionRolePolicy",)),
     "hook": ("lambda.amazonaws.com", ("service-role/AWSLambdaBasicExecutionRole",)),
+    "codedeploy-limited": (
+        "codedeploy.amazonaws.com",
+        ("AWSCodeDeployRoleForECSLimited",),
+    ),  # CodeDeployHook_ alone (A.7)
 }
 HOOK_POLICY = {
     "Version": "2012-10-17",
@@ -32,6 +37,7 @@ class Network:
     codedeploy_role: str
     execution_role: str
     hook_role: str
+    limited_codedeploy_role: str
 
 
 def make(session: Session, undo: Undo, *, ports: tuple[int, ...]) -> Network:
@@ -43,10 +49,11 @@ def make(session: Session, undo: Undo, *, ports: tuple[int, ...]) -> Network:
         vpc=vpc,
         subnets=subnets,
         security_group=_security_group(session, undo, vpc, ports),
-        cluster=_cluster(session, undo),
+        cluster=create_cluster(session, undo, f"rehearsal-{session.run_id}"),
         codedeploy_role=roles["codedeploy"],
         execution_role=roles["execution"],
         hook_role=roles["hook"],
+        limited_codedeploy_role=roles["codedeploy-limited"],
     )
 
 
@@ -124,6 +131,20 @@ def _security_group(session: Session, undo: Undo, vpc: str, ports: tuple[int, ..
 def _role(session: Session, undo: Undo, role: str) -> str:
     principal, policies = ROLES[role]
     name = f"rehearsal-{session.run_id}-{role}"
+    arn = create_role(session, undo, name, principal, policies)
+    if role == "hook":
+        session.call(
+            "iam",
+            "put_role_policy",
+            RoleName=name,
+            PolicyName="report-to-codedeploy",
+            PolicyDocument=json.dumps(HOOK_POLICY),
+        )
+    return arn
+
+
+def create_role(session: Session, undo: Undo, name: str, principal: str, policies: Sequence[str]) -> str:
+    """The ARN of a role that the service `principal` assumes, with AWS's managed `policies`."""
     trust = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}],
@@ -138,14 +159,6 @@ def _role(session: Session, undo: Undo, role: str) -> str:
     )
     for policy in policies:
         session.call("iam", "attach_role_policy", RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
-    if role == "hook":
-        session.call(
-            "iam",
-            "put_role_policy",
-            RoleName=name,
-            PolicyName="report-to-codedeploy",
-            PolicyDocument=json.dumps(HOOK_POLICY),
-        )
     return str(answer["Role"]["Arn"])
 
 
@@ -157,8 +170,7 @@ def _delete_role(session: Session, name: str) -> None:
     session.call("iam", "delete_role", RoleName=name)
 
 
-def _cluster(session: Session, undo: Undo) -> str:
-    name = f"rehearsal-{session.run_id}"
+def create_cluster(session: Session, undo: Undo, name: str) -> str:
     undo.later(f"cluster {name}", lambda: session.call("ecs", "delete_cluster", cluster=name))
     session.call("ecs", "create_cluster", clusterName=name, tags=lower_key_value(session.tags))
     return name

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from botocore.exceptions import ClientError
 
 from harness.compression import Plan
-from harness.driver import cloudwatch, codedeploy, ecs, elbv2, lambda_
+from harness.driver import capacity, cloudwatch, codedeploy, ecs, elbv2, lambda_
 from harness.driver.ecs import TaskDefinition
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT, LoadBalancer
 from harness.driver.names import Names
@@ -45,11 +45,18 @@ class Stack:
 
     def provision(self) -> None:
         """Raises ClientError or StepFailed; what was made until then is known to `remove`."""
+        self._capacity()
         self._load_balancing()
         self._service()
         self._alarms()
         self._hooks()
         self._deployment_group()
+
+    def _capacity(self) -> None:
+        """A cluster of the scenario's own, so that nothing else takes its room."""
+        asked = self.scenario.service.capacity
+        if asked is not None:
+            self.network = capacity.make(self.session, self.undo, self.names.stem, asked, self.network)
 
     def _load_balancing(self) -> None:
         names, service = self.names, self.scenario.service
@@ -59,12 +66,17 @@ class Stack:
             for side in ("blue", "green")
         )
         self.production_listener = elbv2.create_listener(
-            self.session, self.undo, self.load_balancer, PRODUCTION_PORT, self.blue_target_group
+            self.session, self.undo, self.load_balancer, PRODUCTION_PORT, self._production(), service.sticky
         )
         if self.scenario.deploy.test_listener:  # onto the idle group, so that green is health-checked during Install
             self.test_listener = elbv2.create_listener(
-                self.session, self.undo, self.load_balancer, TEST_PORT, self.green_target_group
+                self.session, self.undo, self.load_balancer, TEST_PORT, [self.green_target_group]
             )
+
+    def _production(self) -> list[str]:
+        """A cookie can only choose between target groups of the rule, so with one both are on it from the start."""
+        sticky = self.scenario.service.sticky is not None
+        return [self.blue_target_group, self.green_target_group] if sticky else [self.blue_target_group]
 
     def _service(self) -> None:
         blue = self.task_definition(self.scenario.release.from_)
@@ -87,9 +99,10 @@ class Stack:
 
     def _hooks(self) -> None:
         for event, hook in self.scenario.deploy.hooks.items():
-            url = self.url(PRODUCTION_PORT if hook.via == "production" else TEST_PORT)
+            url = self.url(PRODUCTION_PORT if hook.via == "production" or self.test_listener is None else TEST_PORT)
+            name = self.names.part(event) if hook.without_permission else self.names.hook(event)
             self.hooks[event] = lambda_.create_hook_function(
-                self.session, self.undo, self.names.hook(event), self.network.hook_role, [lambda_.rule(hook, url)]
+                self.session, self.undo, name, self.network.hook_role, [lambda_.rule(hook, url)]
             )
 
     def _deployment_group(self) -> None:
@@ -100,7 +113,7 @@ class Stack:
             self.session,
             self.undo,
             codedeploy.Group(application, names.stem, self.network.cluster, names.stem),
-            role=self.network.codedeploy_role,
+            role=self._codedeploy_role(),
             config=config,
             deploy=deploy,
             routes=codedeploy.Routes(
@@ -109,6 +122,11 @@ class Stack:
             alarms=list(self.alarms.values()),
             tags=self.plan.tags,
         )
+
+    def _codedeploy_role(self) -> str:
+        """The limited one lets CodeDeploy invoke functions of one prefix only, which a hook `without_permission` lacks."""
+        limited = any(hook.without_permission for hook in self.scenario.deploy.hooks.values())
+        return self.network.limited_codedeploy_role if limited else self.network.codedeploy_role
 
     def task_definition(self, version: Version) -> TaskDefinition:
         """The registered task definition of a version of the release; registered at first use."""

@@ -21,6 +21,7 @@ GONE = (
     "InvalidGroup.NotFound",
     "InvalidInternetGatewayID.NotFound",
     "InvalidSubnetID.NotFound",
+    "InvalidInstanceID.NotFound",
     "InvalidVpcID.NotFound",
     "ListenerNotFound",
     "LoadBalancerNotFound",
@@ -31,7 +32,13 @@ GONE = (
     "ServiceNotFoundException",
     "TargetGroupNotFound",
 )
-IN_USE = ("ClusterContainsServicesException", "ClusterContainsTasksException", "DependencyViolation", "ResourceInUse")
+IN_USE = (
+    "ClusterContainsContainerInstancesException",
+    "ClusterContainsServicesException",
+    "ClusterContainsTasksException",
+    "DependencyViolation",
+    "ResourceInUse",
+)
 IN_USE_WITHIN = 60.0  # seconds that something may still be in use by what was removed before it
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
 import uvloop
 
+from harness.emulator import bind
 from harness.emulator.up import Emulator, Options, report
 from harness.errors import HarnessError
 
@@ -20,8 +22,11 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--runtime", default="auto", choices=("auto", "docker", "process"))
     parser.add_argument("--compress", type=float, default=1.0)
     parser.add_argument("--delegate", default="moto")
+    parser.add_argument("--drive", action="append", default=[])
+    parser.add_argument("--bind", default=bind.LOOPBACK, choices=(bind.LOOPBACK, bind.EVERYWHERE))
     given = parser.parse_args(arguments)
-    return Options(given.home.resolve(), given.port, given.runtime, given.compress, given.delegate)
+    os.environ[bind.BIND] = given.bind  # for the data plane's process as well
+    return Options(given.home.resolve(), given.port, given.runtime, given.compress, given.delegate, tuple(given.drive))
 
 
 def main() -> int:

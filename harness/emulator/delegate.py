@@ -5,30 +5,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
 
-import aiohttp
+from aiohttp import web
 
 from harness.emulator import moto_gaps, refusal
-from harness.emulator.cloud import Answer, Caller, Request
+from harness.emulator.cloud import ACCOUNT, DEFAULT_REGION, Answer, Caller, Request
 from harness.emulator.in_process import ACCOUNT_HEADER, Clients, wsgi
-from harness.emulator.signature import caller_of
-from harness.emulator.wire import WireAnswer, WireRequest
+from harness.emulator.signature import scope_of
+from harness.emulator.upstream import Scope, Upstream
+from harness.emulator.wire import WireAnswer, WireRequest, service_model
 from harness.errors import UsageError
 
-HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
-CONNECTING = 5.0  # seconds until an upstream that does not answer is one that is not there
+ACCOUNT_KEY = re.compile(r"[0-9]{12}")
+DRIVABLE = frozenset({"ecs", "elbv2"})  # together only: one's tasks are the other's targets
 NO_SUCH_PAGE = b"<!doctype html>\n<html lang=en>\n<title>40"  # how Flask says that it has no such path or method
 log = logging.getLogger("rehearse.delegate")
 
 
 class Delegate(Protocol):
-    async def forward(self, asked: WireRequest) -> WireAnswer:
-        """Answer an HTTP request that is for none of our services."""
+    async def serve(self, request: web.Request, asked: WireRequest, scope: Scope) -> web.StreamResponse:
+        """Answer a request that is for none of our services; `scope` is its signature's access key, region and service, or empty strings.
+
+        Its body is in `asked` where it was needed to find the service, else still to be read from `request`.
+        """
+
+    async def account(self, caller: Caller) -> str:
+        """The account that the caller's access key belongs to."""
 
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         """One operation in process, for `Cloud.call`. Raises AwsError."""
@@ -42,8 +51,10 @@ class Delegate(Protocol):
     async def close(self) -> None: ...
 
 
-def delegate_of(name: str) -> Delegate:
-    """`moto`, or the URL of an AWS endpoint. Raises UsageError."""
+def delegate_of(name: str, drives: Mapping[str, str] | None = None) -> Delegate:
+    """`moto`, or the URL of an AWS endpoint; `drives`: services that yet another endpoint executes. Raises UsageError."""
+    if drives:
+        return Driven(delegate_of(name), {service: Upstream(url) for service, url in drives.items()})
     if name == "moto":
         return Moto()
     if name.startswith(("http://", "https://")):
@@ -59,7 +70,15 @@ class Moto:
         self._clients = Clients("http://127.0.0.1", self._answer)
         self._app: Any = None
 
-    async def forward(self, asked: WireRequest) -> WireAnswer:
+    async def serve(self, request: web.Request, asked: WireRequest, scope: Scope) -> web.StreamResponse:
+        headers = {ACCOUNT_HEADER: _account_of(scope[0]), **asked.headers}
+        whole = replace(asked, headers=headers, body=asked.body or await request.read())
+        return response_of(await self._forward(whole))
+
+    async def account(self, caller: Caller) -> str:
+        return _account_of(caller.access_key)
+
+    async def _forward(self, asked: WireRequest) -> WireAnswer:
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, asked)
         except NotImplementedError as error:
@@ -91,9 +110,14 @@ class Moto:
             self._app = _load_moto()
         answer = wsgi(self._app, asked)
         if answer.status < HTTPStatus.BAD_REQUEST:
-            caller = Caller(caller_of(asked).region, asked.headers[ACCOUNT_HEADER])
+            caller = Caller(scope_of(asked)[1] or DEFAULT_REGION, asked.headers[ACCOUNT_HEADER])
             moto_gaps.put_right(caller, refusal.operation_of(asked), asked)
         return answer
+
+
+def _account_of(access_key: str) -> str:
+    """An access key of twelve digits is the account, as moto and LocalStack have it."""
+    return access_key if ACCOUNT_KEY.fullmatch(access_key) else ACCOUNT
 
 
 def _key_of(caller: Caller, certificate: str) -> str | None:
@@ -119,50 +143,50 @@ def _load_moto() -> Callable[..., Any]:
     return app
 
 
-class Upstream:
-    """Another AWS endpoint, LocalStack for one."""
+class Driven:
+    """Services that another endpoint executes (`--drive`), through their public operations only; the delegate for the rest."""
 
-    def __init__(self, url: str) -> None:
-        self._url, self._clients = url, Clients(url)
-        self._threads = ThreadPoolExecutor(4, "upstream")
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, delegate: Delegate, driven: Mapping[str, Upstream]) -> None:
+        self._delegate, self._driven = delegate, driven
+        names = {service: service_model(service).metadata for service in driven}
+        self._by_scope = {
+            metadata.get("signingName", metadata["endpointPrefix"]): driven[service]
+            for service, metadata in names.items()
+        }
 
-    async def forward(self, asked: WireRequest) -> WireAnswer:
-        headers = _end_to_end(asked.headers)
-        try:
-            async with self._connected().request(
-                asked.method, self._url + asked.target, headers=headers, data=asked.body, allow_redirects=False
-            ) as answer:
-                received = _end_to_end(answer.headers)
-                kind = received.pop("content-type", "")
-                return WireAnswer(answer.status, kind, await answer.read(), received)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            return refusal.of(asked, "ServiceUnavailable", f"the delegate {self._url} does not answer: {error}", 503)
+    async def serve(self, request: web.Request, asked: WireRequest, scope: Scope) -> web.StreamResponse:
+        return await self._by_scope.get(scope[2], self._delegate).serve(request, asked, scope)
 
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                auto_decompress=False,
-                skip_auto_headers=("Accept-Encoding", "Content-Type", "User-Agent"),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECTING),
-            )
-        return self._session
+    async def account(self, caller: Caller) -> str:
+        return await self._delegate.account(caller)
 
     async def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
-        work = partial(self._clients.call, caller, service, operation, request)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await self._driven.get(service, self._delegate).call(caller, service, operation, request)
 
     def in_use(self) -> bool:
-        return True
+        return self._delegate.in_use()
 
     async def key_of(self, caller: Caller, certificate: str) -> str | None:
-        return None
+        return await self._delegate.key_of(caller, certificate)
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._session is not None:
-            await self._session.close()
+        for one in (self._delegate, *self._driven.values()):
+            await one.close()
 
 
-def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items() if name.lower() not in HOP_BY_HOP}
+def drives_of(given: Sequence[str]) -> dict[str, str]:
+    """Service to URL, from words like `ecs,elbv2=http://127.0.0.1:4566`. Raises UsageError."""
+    drives: dict[str, str] = {}
+    for word in given:
+        services, _, url = word.partition("=")
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"--drive {word}: it must be SERVICE,SERVICE=URL")
+        drives |= {service.strip(): url.rstrip("/") for service in services.split(",")}
+    if drives and (drives.keys() != DRIVABLE or len(set(drives.values())) > 1):
+        raise UsageError("--drive: ecs and elbv2 are executed by another endpoint together, or not at all")
+    return drives
+
+
+def response_of(answer: WireAnswer) -> web.Response:
+    kind = {"Content-Type": answer.content_type} if answer.content_type else {}
+    return web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **kind})

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.wire import WireAnswer, WireRequest
@@ -47,6 +47,8 @@ class Clients:
             raise AwsError("NotImplemented", f"{service}:{operation} is not emulated: {error}", 501) from error
         except (ConnectionError, HTTPClientError) as error:
             raise AwsError("ServiceUnavailable", f"the delegate {self._url} does not answer: {error}", 503) from error
+        except BotoCoreError as error:  # a request that AWS's model does not allow, an answer that it cannot be
+            raise AwsError("InternalFailure", f"{service}:{operation} at {self._url}: {error}", 500) from error
         answer.pop("ResponseMetadata", None)
         return {key: value.read() if hasattr(value, "read") else value for key, value in answer.items()}
 
@@ -136,5 +138,6 @@ def _run(app: Callable[..., Any], environ: dict[str, Any]) -> WireAnswer:
     finally:
         if hasattr(parts, "close"):
             parts.close()
-    headers.pop("content-length", None)
+    if environ["REQUEST_METHOD"] != "HEAD":  # there it is the length of what a GET would have
+        headers.pop("content-length", None)
     return WireAnswer(status, headers.pop("content-type", ""), body, headers)

@@ -10,18 +10,19 @@ import inspect
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from botocore import xform_name
 
-from harness.emulator import wire
+from harness.emulator import bind, wire
 from harness.emulator.by_host import Balancers, ByHost
-from harness.emulator.cloud import AwsError, Caller, Cloud, not_emulated
-from harness.emulator.delegate import Delegate
-from harness.emulator.in_process import ACCOUNT_HEADER
-from harness.emulator.signature import caller_of, scope_of
+from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
+from harness.emulator.delegate import Delegate, response_of
+from harness.emulator.front import Fronts
+from harness.emulator.signature import scope_of
 
 log = logging.getLogger("rehearse.emulator")
 VERSION = re.compile(rb"(?:^|&)Version=([\d-]+)")
@@ -31,12 +32,18 @@ LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|tags|account-settings)\b
 
 
 class Server:
-    """Serves `cloud.services`, and the delegate for the rest, on 127.0.0.1."""
+    """Serves `cloud.services`, and the delegate for the rest, on 127.0.0.1 (bind.py)."""
 
     def __init__(
-        self, cloud: Cloud, delegate: Delegate, status: Callable[[], dict[str, Any]], down: Callable[[], None]
+        self,
+        cloud: Cloud,
+        delegate: Delegate,
+        status: Callable[[], dict[str, Any]],
+        down: Callable[[], None],
+        fronts: Fronts | None = None,
     ) -> None:
         self._cloud, self._delegate, self._status, self._down = cloud, delegate, status, down
+        self._fronts = fronts  # where another endpoint executes ELBv2
         self._found: dict[tuple[str, str], str | None] = {}
         self._runner: web.AppRunner | None = None
         self._hosts = ByHost(cast(Balancers, cloud.services["elbv2"])) if "elbv2" in cloud.services else None
@@ -54,11 +61,13 @@ class Server:
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[by_host])
         app.router.add_get("/_rehearsal/status", self._get_status)
         app.router.add_get("/_rehearsal/waits", self._get_waits)
+        if self._fronts is not None:
+            app.router.add_get("/_rehearsal/listener", self._get_listener)
         app.router.add_post("/_rehearsal/down", self._post_down)
         app.router.add_route("*", "/{path:.*}", self._any)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=LAST_ANSWERS)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        await web.TCPSite(self._runner, bind.address(), port).start()
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
@@ -70,19 +79,27 @@ class Server:
     # ---- AWS
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
+        """The body is read where it names the service, or when the service is ours; the delegate streams the others."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = wire.WireRequest(request.method, request.raw_path, headers, await request.read())
+        asked = wire.WireRequest(request.method, request.raw_path, headers, b"")
         if "smithy-protocol" in headers and self._service(
             "targetPrefix", asked.path.removeprefix("/service/").partition("/")[0]
         ):
-            return _http(wire.refuse_smithy(headers["smithy-protocol"]))
-        codec, caller = self._codec(asked), caller_of(asked)
+            return response_of(wire.refuse_smithy(headers["smithy-protocol"]))
+        if is_form(asked):
+            asked = replace(asked, body=await request.read())
+        codec = self._codec(asked)
         if codec is None:
-            headers.setdefault(ACCOUNT_HEADER, caller.account)
-            answer = await self._delegate.forward(asked)
-        else:
-            answer = await self._answer(codec, caller, asked)
-        return _http(answer)
+            return await self._delegate.serve(request, asked, scope_of(asked))
+        whole = replace(asked, body=asked.body or await request.read())
+        return response_of(await self._answer(codec, await self._caller(whole), whole))
+
+    async def _caller(self, asked: wire.WireRequest) -> Caller:
+        """Unsigned requests are in the default region and account."""
+        key, region, _ = scope_of(asked)
+        if not key:
+            return Caller(DEFAULT_REGION)
+        return Caller(region, await self._delegate.account(Caller(region, access_key=key)), key)
 
     async def _answer(self, codec: wire.Codec, caller: Caller, asked: wire.WireRequest) -> wire.WireAnswer:
         try:
@@ -110,7 +127,7 @@ class Server:
         if target := asked.headers.get("x-amz-target"):
             version = "1.0" if "json-1.0" in kind else "1.1"
             return _codec(self._service("targetPrefix", target.partition(".")[0]), "json", version)
-        if kind.startswith("application/x-www-form-urlencoded") and (found := VERSION.search(asked.body)):
+        if is_form(asked) and (found := VERSION.search(asked.body)):
             return _codec(self._service("apiVersion", found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
             return _codec(self._service("apiVersion", version_asked[-1]), "query")
@@ -135,6 +152,17 @@ class Server:
         waits = getattr(self._cloud.services.get("codedeploy"), "waits", [])
         return web.json_response([wait for wait in waits if wait["n"] > int(after)])
 
+    async def _get_listener(self, request: web.Request) -> web.Response:
+        """Where a listener of a load balancer elsewhere is reached: `?load_balancer=ARN&port=80`."""
+        assert self._fronts is not None
+        arn, port = request.query.get("load_balancer", ""), request.query.get("port", "")
+        if not port.isdigit():
+            raise web.HTTPBadRequest(text=f"port={port} is not a number")
+        try:
+            return web.json_response({"url": await self._fronts.url(arn, int(port))})
+        except AwsError as error:
+            raise web.HTTPBadRequest(text=f"{error.code}: {error}") from error
+
     async def _post_down(self, _: web.Request) -> web.Response:
         self._down()
         return web.json_response({})
@@ -146,10 +174,10 @@ def _says(service: str, key: str, value: str) -> bool:
     return metadata.get(key) == value and (key != "apiVersion" or "xmlNamespace" in metadata)
 
 
-def _http(answer: wire.WireAnswer) -> web.Response:
-    kind = {"Content-Type": answer.content_type} if answer.content_type else {}
-    return web.Response(status=answer.status, body=answer.body, headers={**answer.headers, **kind})
-
-
 def _codec(service: str | None, protocol: wire.Protocol, json_version: str = "1.1") -> wire.Codec | None:
     return wire.Codec(service, protocol, json_version) if service else None
+
+
+def is_form(asked: wire.WireRequest) -> bool:
+    """Whether the operation is spelled in the body."""
+    return asked.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")

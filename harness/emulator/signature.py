@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-from harness.emulator.cloud import ACCOUNT, DEFAULT_REGION, Caller
 from harness.emulator.wire import WireRequest
 
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-ACCOUNT_KEY = re.compile(r"[0-9]{12}")
 
 
 def scope_of(asked: WireRequest) -> tuple[str, str, str]:
@@ -17,11 +15,3 @@ def scope_of(asked: WireRequest) -> tuple[str, str, str]:
     presigned = "Credential=" + "".join(asked.query.get("X-Amz-Credential", []))
     found = CREDENTIAL.search(signature) or CREDENTIAL.search(presigned)
     return (found[1], found[2], found[3]) if found else ("", "", "")
-
-
-def caller_of(asked: WireRequest) -> Caller:
-    """Unsigned requests are in the default region. An access key of twelve digits is the account, as moto and LocalStack have it."""
-    key, region, _ = scope_of(asked)
-    if not key:
-        return Caller(DEFAULT_REGION)
-    return Caller(region, key if ACCOUNT_KEY.fullmatch(key) else ACCOUNT, key)

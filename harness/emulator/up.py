@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import clock, images
-from harness.emulator import settings
+from harness.emulator import bind, settings
 from harness.emulator.alb.plane import Plane
 from harness.emulator.cloud import Cloud
-from harness.emulator.delegate import Delegate, delegate_of
+from harness.emulator.delegate import Delegate, delegate_of, drives_of
+from harness.emulator.front import Fronts
 from harness.emulator.runtime.base import Runtime
 from harness.emulator.runtime.process import ProcessRuntime
 from harness.emulator.server import Server
@@ -49,6 +50,7 @@ class Options:
     runtime: str = "auto"
     compress: float = 1.0
     delegate: str = "moto"
+    drive: tuple[str, ...] = ()  # `ecs,elbv2=URL`: another endpoint executes them, our CodeDeploy drives them
     settings_file: Path = Path("rehearsal.toml")
 
 
@@ -59,24 +61,30 @@ class Emulator:
         self._options = options
         self._stop = asyncio.Event()
         self.why = ""  # of the runtime
+        self.fronts: Fronts | None = None
+        self._drives: dict[str, str] = {}
 
     async def run(self) -> None:
         """Until SIGTERM, SIGINT or /_rehearsal/down. Raises HarnessError when it cannot start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         runtime, self.why = choose_runtime(self._options)
-        delegate = delegate_of(self._options.delegate)
+        self._drives = drives_of(self._options.drive)
+        delegate = delegate_of(self._options.delegate, self._drives)
         plane = Plane(self._options.home / "logs" / "alb")
         try:
             await runtime.prepare()
             await plane.start()
             cloud = self._cloud(runtime, plane, delegate)
-            server = Server(cloud, delegate, self.status, self._stop.set)
+            self.fronts = Fronts(cloud, self._drives["elbv2"]) if self._drives else None
+            server = Server(cloud, delegate, self.status, self._stop.set, self.fronts)
             try:
                 await self._serve(server)
             finally:
                 await server.close()
                 await cloud.close()
+                if self.fronts is not None:
+                    await self.fronts.close()
         finally:
             await runtime.close()
             await plane.close()
@@ -95,7 +103,8 @@ class Emulator:
             key_of=delegate.key_of,
         )
         for name, service in SERVICES.items():
-            self.cloud.services[name] = service(self.cloud)
+            if name not in self._drives:
+                self.cloud.services[name] = service(self.cloud)
         ecr = self.cloud.services["ecr"]
         assert isinstance(ecr, Ecr)
         runtime.registry = ecr
@@ -106,7 +115,8 @@ class Emulator:
             port = await server.start(self._options.port)
         except OSError as error:
             raise TargetUnavailable(
-                f"port {self._options.port} of 127.0.0.1 cannot be had ({error.strerror}); choose another with --port, or 0 for a free one"
+                f"port {self._options.port} of {bind.address()} cannot be had ({error.strerror}); "
+                "choose another with --port, or 0 for a free one"
             ) from error
         self.cloud.endpoint = f"http://127.0.0.1:{port}"
         record = self._options.home / "emulators" / f"{port}.json"
@@ -120,16 +130,19 @@ class Emulator:
 
     def status(self) -> dict[str, Any]:
         """The contract of `rehearse status --json`."""
-        elbv2, ecs = self.cloud.services["elbv2"], self.cloud.services["ecs"]
-        assert isinstance(elbv2, Elbv2)
-        assert isinstance(ecs, Ecs)
+        elbv2, ecs = self.fronts or self.cloud.services["elbv2"], self.cloud.services.get("ecs")
+        assert isinstance(elbv2, Elbv2 | Fronts)
+        tasks = ecs.tasks() if isinstance(ecs, Ecs) else []
         return {
             "endpoint": self.cloud.endpoint,
             "pid": os.getpid(),
             "runtime": self.cloud.runtime.name,
             "runtime_why": self.why,
             "load_balancers": elbv2.reachable(),
-            "tasks": [{key: task.get(key) for key in TASK_KEYS} for task in ecs.tasks()],
+            "tasks": [{key: task.get(key) for key in TASK_KEYS} for task in tasks],
+            "services": sorted(self.cloud.services),
+            "delegate": self._options.delegate,
+            "drives": self._drives,
         }
 
 

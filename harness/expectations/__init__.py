@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.expectations import outcome, rollback, users, versions
+from harness.expectations import actions, outcome, rollback, tasks, users, versions
 from harness.expectations.base import Judgement, Result, Verdict, worst
 from harness.expectations.evidence import Evidence
 from harness.journal import Event
 
 __all__ = ["Evidence", "Judgement", "Result", "Verdict", "judge"]
-FINAL = ("users.max_failed", "users.max_unavailable", "green_production_requests")
+FINAL = ("users.max_failed", "users.failed_with", "users.max_unavailable", "green_production_requests")
 
 
 def judge(events: Sequence[Event]) -> Judgement:
     """The verdict of a scenario, with every expectation measured beside its limit. Raises JournalInvalid without a RunStarted."""
-    evidence = Evidence(events)
+    return judged(Evidence(events))
+
+
+def judged(evidence: Evidence) -> Judgement:
+    """The same of evidence that was folded already."""
     if evidence.unsupported is not None:
         return _not_judged(evidence, "unsupported", evidence.unsupported)
     if evidence.steady is None or not evidence.steady.reached:
@@ -30,7 +34,17 @@ def judge(events: Sequence[Event]) -> Judgement:
 
 
 def _results(evidence: Evidence) -> tuple[Result, ...]:
-    return tuple(result for family in (outcome, versions, users, rollback) for result in family.judge(evidence))
+    families = (outcome, versions, users, rollback, tasks, actions)
+    found = (result for family in families for result in family.judge(evidence))
+    return tuple(_as_shown(result, evidence.run.not_shown) for result in found)
+
+
+def _as_shown(result: Result, not_shown: Mapping[str, str]) -> Result:
+    """What the target cannot show is neither met nor unmet there, whatever was measured."""
+    why = not_shown.get(result.name) or not_shown.get(result.name.partition(".")[0])
+    if why is None:
+        return result
+    return replace(result, verdict="unsupported", measured=None, n=0, detail=why)
 
 
 def _not_judged(evidence: Evidence, verdict: Verdict, why: str) -> Judgement:
@@ -41,7 +55,7 @@ def _not_judged(evidence: Evidence, verdict: Verdict, why: str) -> Judgement:
 
 def _as_far_as_it_came(result: Result, why: str) -> Result:
     """Of a run that broke off before the deployment's end, only what no later second could mend is a finding."""
-    if result.verdict == "inconclusive" or (result.verdict == "unmet" and result.name in FINAL):
+    if result.verdict in ("inconclusive", "unsupported") or (result.verdict == "unmet" and result.name in FINAL):
         return result
     return replace(result, verdict="inconclusive", detail=f"as far as it came: {why}")
 

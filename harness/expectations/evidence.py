@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -12,6 +13,7 @@ from harness.journal import (
     ActionTaken,
     AlarmSeen,
     DeploymentSeen,
+    E,
     Event,
     JournalInvalid,
     LifecycleSeen,
@@ -24,7 +26,6 @@ from harness.journal import (
     TornDown,
     Trouble,
     WeightsSeen,
-    of,
 )
 from harness.scenario import Scenario
 
@@ -42,7 +43,7 @@ class Evidence:
     scenario: Scenario = field(init=False)
 
     def __post_init__(self) -> None:
-        started = of(list(self.events), RunStarted)
+        started = self.all(RunStarted)
         if not started:
             raise JournalInvalid("there is no RunStarted in the journal: nothing is known of what was run")
         self.run = started[0]
@@ -51,12 +52,24 @@ class Evidence:
         except ValidationError as error:
             raise JournalInvalid(f"its scenario cannot be read by this version: {error.errors()[0]['msg']}") from error
 
+    @cached_property
+    def _kinds(self) -> dict[type, list[Event]]:
+        """Sorted once: a journal of a hundred thousand requests is not gone through for every question."""
+        found: dict[type, list[Event]] = {}
+        for event in self.events:
+            found.setdefault(type(event), []).append(event)
+        return found
+
+    def all(self, kind: type[E]) -> list[E]:
+        """The events of one kind, in the order written."""
+        return cast(list[E], self._kinds.get(kind, []))
+
     # ---- users
 
     @cached_property
     def requests(self) -> list[RequestDone]:
         """In the order they were due."""
-        return sorted(of(list(self.events), RequestDone), key=lambda one: one.due)
+        return sorted(self.all(RequestDone), key=lambda one: one.due)
 
     @cached_property
     def good(self) -> list[RequestDone]:
@@ -65,7 +78,7 @@ class Evidence:
 
     @cached_property
     def probe(self) -> ProbeEnded | None:
-        ended = of(list(self.events), ProbeEnded)
+        ended = self.all(ProbeEnded)
         return ended[-1] if ended else None
 
     # ---- the deployment
@@ -73,7 +86,7 @@ class Evidence:
     @cached_property
     def deployments(self) -> dict[str, DeploymentSeen]:
         """The last of each, in the order they were first seen."""
-        return {one.id: one for one in of(list(self.events), DeploymentSeen)}
+        return {one.id: one for one in self.all(DeploymentSeen)}
 
     @cached_property
     def deployment(self) -> DeploymentSeen | None:
@@ -91,21 +104,21 @@ class Evidence:
     def lifecycle(self) -> dict[str, LifecycleSeen]:
         """Lifecycle events of the first deployment, each as last seen."""
         first = self.deployment
-        seen = of(list(self.events), LifecycleSeen)
+        seen = self.all(LifecycleSeen)
         return {one.name: one for one in seen if first is not None and one.deployment == first.id}
 
     @cached_property
     def weights(self) -> list[WeightsSeen]:
         """Changes of the production listener."""
-        return [one for one in of(list(self.events), WeightsSeen) if one.route == "production"]
+        return [one for one in self.all(WeightsSeen) if one.route == "production"]
 
     @cached_property
     def alarms(self) -> list[AlarmSeen]:
-        return of(list(self.events), AlarmSeen)
+        return self.all(AlarmSeen)
 
     @cached_property
     def actions(self) -> list[ActionTaken]:
-        return of(list(self.events), ActionTaken)
+        return self.all(ActionTaken)
 
     def action(self, name: str) -> ActionTaken | None:
         """The first such action that AWS did not refuse."""
@@ -113,9 +126,7 @@ class Evidence:
 
     @cached_property
     def green_was_healthy(self) -> bool:
-        return any(
-            one.side == "green" and one.states.get("healthy", 0) > 0 for one in of(list(self.events), TargetHealthSeen)
-        )
+        return any(one.side == "green" and one.states.get("healthy", 0) > 0 for one in self.all(TargetHealthSeen))
 
     # ---- times
 
@@ -140,17 +151,17 @@ class Evidence:
 
     @cached_property
     def steady(self) -> SteadyState | None:
-        seen = of(list(self.events), SteadyState)
+        seen = self.all(SteadyState)
         return seen[-1] if seen else None
 
     @cached_property
     def ended(self) -> RunEnded | None:
-        seen = of(list(self.events), RunEnded)
+        seen = self.all(RunEnded)
         return seen[-1] if seen else None
 
     @cached_property
     def unsupported(self) -> str | None:
-        return next((one.message for one in of(list(self.events), Trouble) if one.step == "unsupported"), None)
+        return next((one.message for one in self.all(Trouble) if one.step == "unsupported"), None)
 
     @property
     def broke_off(self) -> str:
@@ -176,7 +187,7 @@ class Evidence:
 
     @cached_property
     def left(self) -> tuple[str, ...]:
-        seen = of(list(self.events), TornDown)
+        seen = self.all(TornDown)
         return seen[-1].left if seen else ()
 
 

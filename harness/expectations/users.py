@@ -30,6 +30,22 @@ def judge(evidence: Evidence) -> list[Result]:
         detail = "no request was answered well" if never else ""
         met = measured <= limit and not never
         results.append(compared(f"users.{name}", _shown(measured), limit, met=met, n=n, detail=detail))
+    return [*results, *_hurt(evidence, users, n)]
+
+
+def _hurt(evidence: Evidence, users: UsersExpectation, n: int) -> list[Result]:
+    """What a trap must cost: at least so many failures, and no others than those of `failed_with`."""
+    results = []
+    lacking = _lacking(evidence, "", users.min_requests)
+    if users.min_failed is not None:
+        limit, measured = users.min_failed, failed(evidence)
+        result = compared("users.min_failed", measured, limit, met=measured >= limit, n=n)
+        results.append(unknown(result.name, limit, lacking, n) if lacking else result)
+    if users.failed_with is not None:
+        wanted = [str(code) for code in users.failed_with]
+        found = sorted({str(one.status or one.error) for one in evidence.requests if not is_good(one)})
+        result = compared("users.failed_with", found, wanted, met=set(found) <= set(wanted), n=failed(evidence))
+        results.append(unknown(result.name, wanted, lacking, n) if lacking else result)
     return results
 
 

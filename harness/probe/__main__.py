@@ -12,11 +12,15 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 import uvloop
 
 from harness import clock
+from harness.probe.asks import Ask
 from harness.probe.client import Answer, Client, Options
 
 FLUSH_EVERY = 0.05
@@ -39,13 +43,29 @@ def _options() -> Options:
     parser.add_argument("--rate", type=float, required=True, help="requests per second")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds")
     parser.add_argument("--version-header", default="x-app-version")
+    parser.add_argument("--version-json", help="instead of the header: a dotted path into the JSON body")
+    parser.add_argument("--requests", default="[]", help="JSON list of what to ask, instead of the path of --url")
+    parser.add_argument("--sessions", type=int, default=0, help="users that keep cookies; 0: nobody does")
+    parser.add_argument("--websockets", type=int, default=0, help="connections to keep open beside the requests")
+    parser.add_argument("--websocket-path", default="/ws")
     asked = parser.parse_args()
     url = urlsplit(asked.url)
     if url.scheme != "http" or not url.hostname:
         parser.error(f"--url is {asked.url}; it must be http://host:port/path")
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    host_header = asked.host_header or url.netloc
-    return Options(url.hostname, url.port or 80, host_header, path, asked.rate, asked.timeout, asked.version_header)
+    return Options(
+        host=url.hostname,
+        port=url.port or 80,
+        host_header=asked.host_header or url.netloc,
+        asks=tuple(Ask(**one) for one in json.loads(asked.requests)) or (Ask(path),),
+        rate=asked.rate,
+        timeout=asked.timeout,
+        sessions=asked.sessions,
+        version_header=asked.version_header,
+        version_json=tuple(asked.version_json.split(".")) if asked.version_json else (),
+        websockets=asked.websockets,
+        websocket_path=asked.websocket_path,
+    )
 
 
 async def probe(options: Options) -> None:
@@ -56,10 +76,33 @@ async def probe(options: Options) -> None:
         loop.add_signal_handler(number, client.stop)
     loop.add_reader(sys.stdin.fileno(), _read_end, loop, client)
     lines.start(loop)
-    await client.run()
+    async with long_lived(options, lines):
+        await client.run()
     ended = {"event": "ProbeEnded", "planned": client.planned, "done": client.done, "late": client.late}
     lines.put({**ended, "at": clock.now()})
     lines.flush()
+
+
+@asynccontextmanager
+async def long_lived(options: Options, lines: Lines) -> AsyncIterator[None]:
+    """The users with WebSockets, beside the others and until they all leave together."""
+    if not options.websockets:
+        yield
+        return
+    from harness.probe.websockets import Crowd  # aiohttp takes longer to import than the probe to start
+
+    crowd = Crowd(
+        f"ws://{options.host}:{options.port}{options.websocket_path}",
+        options.host_header,
+        options.websockets,
+        lambda ended: lines.put({"event": "WebsocketEnded", **asdict(ended)}),
+    )
+    running = asyncio.ensure_future(crowd.run())
+    try:
+        yield
+    finally:
+        crowd.leave()
+        await running
 
 
 def _read_end(loop: asyncio.AbstractEventLoop, client: Client) -> None:

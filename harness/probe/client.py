@@ -15,6 +15,7 @@ from typing import cast
 import httptools
 
 from harness import clock
+from harness.probe.asks import LONGEST_BODY, Ask, Asks, keep, version_in
 from harness.probe.pacer import Pacer
 
 NEW_CONNECTION_EVERY = 10
@@ -23,21 +24,22 @@ LATE = 0.05  # seconds after its due time that a request was sent late, which is
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`host` and `port` are where the listener is reached; `host_header` is what the request names."""
+    """`host` and `port` are where the listener is reached; `host_header` is what the requests name.
+
+    The version of an answer is in its `version_header`, or at the path `version_json` of its JSON body.
+    """
 
     host: str
     port: int
     host_header: str
-    path: str
+    asks: tuple[Ask, ...]
     rate: float
     timeout: float
+    sessions: int = 0
     version_header: str = "x-app-version"
-
-    @property
-    def head(self) -> bytes:
-        return (
-            f"GET {self.path} HTTP/1.1\r\nHost: {self.host_header}\r\nUser-Agent: rehearse-probe\r\nAccept: */*\r\n\r\n"
-        ).encode()
+    version_json: tuple[str, ...] = ()
+    websockets: int = 0
+    websocket_path: str = "/ws"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,10 @@ class Answer:
 class Request:
     """One request under way; it is answered exactly once."""
 
-    __slots__ = ("answered", "due", "sent", "seq", "timer")
+    __slots__ = ("answered", "cookies", "due", "sent", "seq", "text", "timer")
 
-    def __init__(self, seq: int, due: float, sent: float) -> None:
-        self.seq, self.due, self.sent, self.answered = seq, due, sent, False
+    def __init__(self, seq: int, due: float, sent: float, text: bytes, cookies: dict[str, str] | None) -> None:
+        self.seq, self.due, self.sent, self.text, self.cookies, self.answered = seq, due, sent, text, cookies, False
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -86,8 +88,9 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self.request, self.busy = request, True
         self._status, self._version, self._framed, self._whole = None, None, False, False
+        self._body = b""
         self._parser = httptools.HttpResponseParser(self)
-        self._transport.write(self._client.head)
+        self._transport.write(request.text)
 
     def data_received(self, data: bytes) -> None:
         if not self.busy:
@@ -106,6 +109,12 @@ class Connection(asyncio.Protocol):
             self._version = value.decode("latin-1")
         elif lowered in (b"content-length", b"transfer-encoding"):
             self._framed = True
+        elif lowered == b"set-cookie" and self.request.cookies is not None:
+            keep(self.request.cookies, value.decode("latin-1"))
+
+    def on_body(self, body: bytes) -> None:
+        if self._client.version_json and len(self._body) < LONGEST_BODY:
+            self._body += body
 
     def on_headers_complete(self) -> None:
         self._status = int(self._parser.get_status_code())
@@ -115,6 +124,8 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         self.busy = False
+        if self._client.version_json:
+            self._version = version_in(self._body, self._client.version_json)
         self._client.answered(self.request, self._status, self._version, None)
         if self._keep and self.usable:
             self._client.idle.append(self)
@@ -155,7 +166,8 @@ class Client:
     """Sends by the schedule until `stop`; hands every answer to `report`, in the order of the answers."""
 
     def __init__(self, options: Options, report: Callable[[Answer], None]) -> None:
-        self.head, self.version_header = options.head, options.version_header.lower().encode()
+        self.version_header, self.version_json = options.version_header.lower().encode(), options.version_json
+        self._asks = Asks(options.asks, options.host_header, options.sessions)
         self.idle: deque[Connection] = deque()
         self.planned = self.done = self.late = 0
         self._options, self._report = options, report
@@ -187,7 +199,7 @@ class Client:
 
     def _send(self, seq: int) -> None:
         self.planned += 1
-        request = Request(seq, self._wall + self._pacer.due(seq), clock.now())
+        request = Request(seq, self._wall + self._pacer.due(seq), clock.now(), *self._asks.of(seq))
         request.timer = self._loop.call_later(self._options.timeout, self._time_out, request)
         connection = None if seq % NEW_CONNECTION_EVERY == 0 else self._idle_connection()
         if connection is not None:

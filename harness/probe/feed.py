@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import StepFailed
-from harness.journal import ProbeEnded, RequestDone
+from harness.journal import ProbeEnded, RequestDone, WebsocketEnded
 
-Line = RequestDone | ProbeEnded
+Line = RequestDone | ProbeEnded | WebsocketEnded
 _LINE: TypeAdapter[Line] = TypeAdapter(Line)
 
 
@@ -28,7 +28,9 @@ class Feed:
         timeout: float,
         on_line: Callable[[Line], None],
         host_header: str | None = None,
+        more: Sequence[str] = (),
     ) -> None:
+        """`more` are further options of `python -m harness.probe`."""
         self._timeout, self._on_line, self.ended = timeout, on_line, False
         command = [
             sys.executable,
@@ -41,6 +43,7 @@ class Feed:
             "--timeout",
             f"{timeout:g}",
         ]
+        command += more
         if host_header:
             command += ["--host-header", host_header]
         # A session of its own: Ctrl-C is for the runner, which ends the probe in its turn.

@@ -15,14 +15,14 @@ from harness.report.words import Word, word
 
 LEFT, RIGHT = 34.0, 12.0
 LABEL, GAP, ROW = 17.0, 14.0, 17.0
-SYMBOLS = {"deploy": "▶", "action": "■", "refused": "⊘", "alarm": "⚠", "alarm_off": "○", "rollback": "↩", "over": "●"}
 MARK_ROWS = 6
+TARGETS_AT_MOST = 10  # drawn one by one; more of them as counts
 Step = tuple[float, float, Weight]
 Lane = Callable[[Drawing, Timeline, Scale, float], float]
 
 
-def draw(timeline: Timeline, width: int, name: str) -> Markup:
-    """`width` in CSS pixels; `name` keeps the ids of several charts of one page apart."""
+def draw(timeline: Timeline, width: int, kind: str, name: str = "") -> Markup:
+    """`width` in CSS pixels; `kind` is wide or narrow; `name` keeps the ids of several charts of one page apart."""
     scale = Scale(timeline.start, timeline.end, LEFT, width - RIGHT)
     back, front = Drawing(), Drawing()
     y = marks_top = 4.0
@@ -32,7 +32,7 @@ def draw(timeline: Timeline, width: int, name: str) -> Markup:
         ("lane_lifecycle", bool(timeline.bands), _bands),
         ("lane_weights", bool(timeline.weights), _weights),
         ("lane_requests", bool(timeline.buckets), _requests),
-        ("lane_health", bool(timeline.health), _health),
+        ("lane_health", bool(timeline.health), _targets if 0 < len(timeline.targets) <= TARGETS_AT_MOST else _health),
         ("lane_waits", bool(timeline.breaks), _breaks),
     )
     for key, shown, lane in lanes:
@@ -41,10 +41,10 @@ def draw(timeline: Timeline, width: int, name: str) -> Markup:
             y = lane(front, timeline, scale, y + LABEL) + GAP
     _rules(back, timeline, scale, marks_top, marks_bottom, y)
     y = _axis(front, timeline, scale, y)
-    return _framed([*back.parts, *front.parts], timeline, width, y, name)
+    return _framed([*back.parts, *front.parts], timeline, width, y, kind, name or kind)
 
 
-def _framed(parts: list[str], timeline: Timeline, width: int, height: float, name: str) -> Markup:
+def _framed(parts: list[str], timeline: Timeline, width: int, height: float, kind: str, name: str) -> Markup:
     failed = sum(bucket.failed for bucket in timeline.buckets)
     title = "{} · {}".format(*word("chart"))
     description = (
@@ -53,7 +53,8 @@ def _framed(parts: list[str], timeline: Timeline, width: int, height: float, nam
         + "; ".join(f"{number(mark.at)} s {mark.kind} {mark.text}" for mark in timeline.marks)
     )
     return Markup(  # every text in `parts` was escaped when it was drawn
-        f'<svg role="img" aria-labelledby="{name}-t {name}-d" viewBox="0 0 {width} {number(height)}" class="chart {name}" '
+        f'<svg role="img" aria-labelledby="{name}-t {name}-d" viewBox="0 0 {width} {number(height)}" class="chart {kind}" '
+        f'data-left="{LEFT:g}" data-right="{width - RIGHT:g}" data-start="{timeline.start:.3f}" data-end="{timeline.end:.3f}" '
         f'xmlns="http://www.w3.org/2000/svg"><title id="{name}-t">{escape(title)}</title>'
         f'<desc id="{name}-d">{escape(description)}</desc>{"".join(parts)}</svg>'
     )
@@ -78,7 +79,7 @@ def _marks(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> floa
 
 
 def _label(mark: Mark) -> Word:
-    symbol, named = SYMBOLS[mark.kind], {"alarm", "alarm_off", "refused"}
+    symbol, named = look.MOMENTS[mark.kind], {"alarm", "alarm_off", "refused"}
     if mark.kind in ("deploy", "rollback"):
         return Word(*(f"{symbol} {one}" for one in word(mark.kind)))
     if mark.kind in named:
@@ -197,12 +198,30 @@ def _stacks(
     return found
 
 
+def _targets(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> float:
+    """A strip per target."""
+    for life in timeline.targets:
+        drawing.text(scale.left - 6, y + 11.5, look.SIDES[life.side].symbol, f"t-{life.side}", "end")
+        for start, until, state in life.spans:
+            left, right, seen = scale(start), scale(until), look.health(state)
+            kind = {"healthy": f"h-{life.side}", "unhealthy": "h-bad", "unavailable": "h-bad"}.get(state, "h-none")
+            told = f"{life.target}: {state}, {start:.1f} s to {until:.1f} s"
+            drawing.rect(left, y + 1, max(right - left - 1, 1), ROW - 4, f"health {kind}", told)
+            label = Word(f"{seen.symbol} {seen.en}", f"{seen.symbol} {seen.ko}")
+            for text in (label, Word(seen.symbol, seen.symbol)):
+                if width_of_word(text) + 6 < right - left:
+                    drawing.text((left + right) / 2, y + 12, text, "on-soft", "middle")
+                    break
+        y += ROW
+    return y + 2
+
+
 def _health(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> float:
     for side in ("blue", "green"):
         seen = [one for one in timeline.health if one.side == side]
         ends = [*(one.at for one in seen[1:]), timeline.end]
         drawing.text(scale.left - 6, y + 12.5, look.SIDES[side].symbol, f"t-{side}", "end")
-        for one, until in zip(seen, ends, strict=True):
+        for one, until in zip(seen, ends, strict=False):  # a side that was never seen has only the end
             _health_strip(drawing, one, scale(one.at), scale(until), y)
         y += ROW + 2
     return y

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness import expectations
 from harness.expectations import Evidence, Judgement, outcome, rollback, users
 from harness.expectations.evidence import is_good
-from harness.journal import DeploymentSeen, Event, LifecycleSeen, PhaseEntered, RequestDone, Waited, of
+from harness.journal import DeploymentSeen, Event, LifecycleSeen, PhaseEntered, Provisioned, RequestDone, Waited
 
 CUT_SHORT = 0.3  # seconds by which a wait must have ended early to be called so
 TRIGGERS = {"alarm": "alarm", "hook": "hook", "request": "request"}
@@ -81,10 +81,25 @@ class Facts:
     detection: float | None
     rollback: float | None
 
+    @property
+    def failed_at(self) -> str | None:
+        return outcome.failed_at_of(self.evidence)
+
+    @property
+    def cause(self) -> str | None:
+        return outcome.cause_of(self.evidence)
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Version to `name:tag@sha256:...`; empty where the journal does not say."""
+        made = self.evidence.all(Provisioned)
+        return dict(made[-1].images) if made else {}
+
 
 def facts_of(events: Sequence[Event]) -> Facts:
     """Raises JournalInvalid where the journal has no RunStarted."""
-    judgement, evidence = expectations.judge(events), Evidence(events)
+    evidence = Evidence(events)
+    judgement = expectations.judged(evidence)
     end = max(event.at for event in events)
     waits = _waits(evidence, end)
     first = evidence.deployment
@@ -105,7 +120,7 @@ def facts_of(events: Sequence[Event]) -> Facts:
 
 def _phases(evidence: Evidence, end: float) -> dict[str, float]:
     """Seconds of each phase, in order; the last one lasts until the journal ends."""
-    entered = of(list(evidence.events), PhaseEntered)
+    entered = evidence.all(PhaseEntered)
     ends = [*(one.at for one in entered[1:]), end]
     return {one.phase: round(until - one.at, 3) for one, until in zip(entered, ends, strict=False)}
 
@@ -114,7 +129,7 @@ def _waits(evidence: Evidence, end: float) -> tuple[Wait, ...]:
     """A wait is over when its time is, or when the deployment that waits ends early."""
     ends = [one.completed for one in evidence.deployments.values() if one.completed is not None]
     found = []
-    for one in sorted(of(list(evidence.events), Waited), key=lambda wait: wait.at):
+    for one in sorted(evidence.all(Waited), key=lambda wait: wait.at):
         over = min([one.at + one.effective, *(at for at in ends if at >= one.at), max(end, one.at)])
         found.append(Wait(one.why, one.at, one.declared, one.effective, round(over - one.at, 3)))
     return tuple(found)
@@ -122,7 +137,7 @@ def _waits(evidence: Evidence, end: float) -> tuple[Wait, ...]:
 
 def _lifecycle(evidence: Evidence, waits: Sequence[Wait]) -> tuple[Span, ...]:
     """Every lifecycle event of every deployment, as last seen, in the order first seen."""
-    seen = {(one.deployment, one.name): one for one in of(list(evidence.events), LifecycleSeen)}
+    seen = {(one.deployment, one.name): one for one in evidence.all(LifecycleSeen)}
     return tuple(_event(one, waits) for one in seen.values())
 
 

@@ -6,10 +6,13 @@ from harness.expectations import Evidence
 from harness.report.words import Word
 
 EMULATOR = Word("executed by the emulator of rehearse", "rehearse 에뮬레이터가 실행")
+OURS = Word("executed by the emulator", "에뮬레이터가 실행")  # where there is another one too
 AWS = Word("executed by AWS", "AWS가 실행")
 EITHER = Word(
     "executed by LocalStack where it can, else by the emulator", "LocalStack이 실행하고, 안 되면 에뮬레이터가 실행"
 )
+THROUGH = Word("{by}, through a counting proxy of the emulator", "{by}: 에뮬레이터의 집계 프록시를 거침")
+CONTAINERS_OF = Word("real containers, {by}", "실제 컨테이너, {by}")
 RECORDED = Word("recorded by moto, not executed", "moto가 기록만 함, 실행되지 않음")
 PROBE = Word("real HTTP requests at a fixed rate, from this machine", "이 컴퓨터에서 고정 속도로 보낸 실제 HTTP 요청")
 TASKS: dict[str | None, Word] = {
@@ -17,6 +20,16 @@ TASKS: dict[str | None, Word] = {
     "process": Word("real processes on this machine, without containers", "이 컴퓨터의 실제 프로세스, 컨테이너 없음"),
 }
 SERVICES = ("CodeDeploy", "ECS", "Elastic Load Balancing", "CloudWatch", "Lambda")
+NAMES = {  # of a journal's `executed`, by botocore's name of the service
+    "codedeploy": Word("CodeDeploy", "CodeDeploy"),
+    "ecs": Word("ECS", "ECS"),
+    "elbv2": Word("Elastic Load Balancing", "Elastic Load Balancing"),
+    "cloudwatch": Word("CloudWatch", "CloudWatch"),
+    "lambda": Word("Lambda", "Lambda"),
+    "ecr": Word("ECR", "ECR"),
+    "ec2": Word("EC2 (network)", "EC2(네트워크)"),
+    "iam": Word("IAM", "IAM"),
+}
 
 NOT_TESTED: dict[str, Word] = {
     "network": Word(
@@ -54,6 +67,8 @@ NOT_TESTED: dict[str, Word] = {
 def executed(evidence: Evidence) -> list[tuple[Word, Word]]:
     """(part, by whom) for all that this target runs."""
     target = evidence.run.target
+    if evidence.run.executed:
+        return _composed(evidence)
     by = {"aws": AWS, "localstack": EITHER}.get(target, EMULATOR)
     rows = [(Word(service, service), by) for service in SERVICES]
     if target == "aws":
@@ -67,6 +82,36 @@ def executed(evidence: Evidence) -> list[tuple[Word, Word]]:
         (Word("Tasks", "태스크"), TASKS.get(evidence.run.runtime, unknown)),
         (Word("Users", "사용자"), PROBE),
     ]
+
+
+def _composed(evidence: Evidence) -> list[tuple[Word, Word]]:
+    """A row for each service, as the run found it; the others are in the journal and in result.json."""
+    by = {service: _by(told) for service, told in evidence.run.executed.items()}
+    rows = [(NAMES.get(service, Word(service, service)), word) for service, word in by.items()]
+    traffic = Word("a real HTTP proxy of the emulator", "에뮬레이터의 실제 HTTP 프록시")
+    tasks = TASKS.get(evidence.run.runtime, Word(f"{evidence.run.runtime}", f"{evidence.run.runtime}"))
+    if (elbv2 := by.get("elbv2", OURS)) is not OURS:
+        traffic, tasks = _filled(THROUGH, elbv2), _filled(CONTAINERS_OF, by.get("ecs", elbv2))
+    return [
+        *rows,
+        (Word("Load balancer's traffic", "로드 밸런서 트래픽"), traffic),
+        (Word("Tasks", "태스크"), tasks),
+        (Word("Users", "사용자"), PROBE),
+    ]
+
+
+def _filled(template: Word, by: Word) -> Word:
+    return Word(template.en.format(by=by.en), template.ko.format(by=by.ko))
+
+
+def _by(told: str) -> Word:
+    """The words of a journal, and what they are in Korean."""
+    if told == OURS.en:
+        return OURS
+    for verb, korean in (("executed by ", "{} 실행"), ("mocked by ", "{} 모의(mock) 응답만")):
+        if told.startswith(verb) and "(" not in told:
+            return Word(told, korean.format(told.removeprefix(verb)))
+    return Word(told, told.replace(OURS.en, OURS.ko).replace("unsupported", "지원되지 않음"))
 
 
 def not_tested(evidence: Evidence) -> list[Word]:

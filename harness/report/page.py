@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
+import math
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from harness import clock, look
+from harness import clock, compression, look
 from harness.expectations import Result
 from harness.expectations.evidence import is_good
-from harness.journal import ServiceEventSeen, TaskStopped, Trouble, of
-from harness.report import chart, fidelity
+from harness.journal import ServiceEventSeen, TaskStopped, Trouble
+from harness.report import chart, fidelity, moments
 from harness.report.facts import Facts
 from harness.report.timeline import timeline_of
 from harness.report.words import EXPECTATIONS, Word, word
@@ -26,23 +27,32 @@ TEXT_AT_MOST = 600  # characters of one message: a task can say anything
 def text(facts: Facts) -> str:
     timeline = timeline_of(facts)
     charts = [] if timeline.empty else [chart.draw(timeline, WIDE, "wide"), chart.draw(timeline, NARROW, "narrow")]
-    return _template().render(
-        facts=facts,
-        run=facts.evidence.run,
-        scenario=facts.evidence.scenario,
-        judgement=facts.judgement,
-        verdict=look.verdict(facts.judgement.verdict),
-        met=sum(one.verdict == "met" for one in facts.judgement.results),
-        charts=charts,
-        nobody=any(bucket.nobody for bucket in timeline.buckets),
-        icon=_icon(look.verdict(facts.judgement.verdict)),
-        figures=_figures(facts),
-        **_tables(facts),
+    script = moments.script()
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            facts=facts,
+            run=facts.evidence.run,
+            scenario=facts.evidence.scenario,
+            judgement=facts.judgement,
+            verdict=look.verdict(facts.judgement.verdict),
+            met=sum(one.verdict == "met" for one in facts.judgement.results),
+            charts=charts,
+            moments=moments.data(timeline),
+            script=script,
+            policy=moments.policy(script),
+            limits=_limits(facts),
+            nobody=any(bucket.nobody for bucket in timeline.buckets),
+            icon=_icon(look.verdict(facts.judgement.verdict)),
+            figures=_figures(facts),
+            **_tables(facts),
+        )
     )
 
 
 @cache
-def _template() -> Template:
+def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
@@ -56,9 +66,12 @@ def _template() -> Template:
         "judged": _judged,
         "commit_of": _commit,
         "plain": lambda key: " / ".join(word(key)),
+        "plain_en": lambda key: word(key).en,
+        "plain_ko": lambda key: word(key).ko,
+        "effective": _effective,
     }
     made.filters |= {"seconds": _seconds, "value": _value, "iso": _iso, "short": _short}
-    return made.get_template("report.html.j2")
+    return made
 
 
 def spans(told: Word | Any) -> Markup:
@@ -70,14 +83,14 @@ def spans(told: Word | Any) -> Markup:
 
 
 def _tables(facts: Facts) -> dict[str, Any]:
-    events, evidence = list(facts.evidence.events), facts.evidence
+    evidence = facts.evidence
     failures = [one for one in evidence.requests if not is_good(one)]
     return {
         "failures": failures[:FAILURES_SHOWN],
         "more_failures": len(failures) - FAILURES_SHOWN,
-        "stops": of(events, TaskStopped)[-ROWS_SHOWN:],
-        "service_events": of(events, ServiceEventSeen)[-SERVICE_EVENTS_SHOWN:],
-        "troubles": of(events, Trouble)[:ROWS_SHOWN],
+        "stops": evidence.all(TaskStopped)[-ROWS_SHOWN:],
+        "service_events": evidence.all(ServiceEventSeen)[-SERVICE_EVENTS_SHOWN:],
+        "troubles": evidence.all(Trouble)[:ROWS_SHOWN],
         "executed": fidelity.executed(evidence),
         "not_tested": fidelity.not_tested(evidence),
         "command": fidelity.command(evidence),
@@ -98,7 +111,32 @@ def _figures(facts: Facts) -> list[tuple[str, str, bool]]:
     return [(key, one if isinstance(one, str) else _seconds(one), bad) for key, one, bad in shown if one is not None]
 
 
+def _limits(facts: Facts) -> list[compression.Wait]:
+    """What the compression made of alarm periods and of the patience with green; empty in real time."""
+    run, scenario = facts.evidence.run, facts.evidence.scenario
+    if run.compression <= 1:
+        return []
+    plan = compression.compression_for(scenario, run.compression)
+    patience = compression.Wait("give up on green", scenario.deploy.give_up_after, plan.give_up_after_seconds)
+    return [*plan.alarm_periods, patience]
+
+
 # ---- how values are written
+
+
+def _effective(result: Result, facts: Facts) -> Word:
+    """What a limit came to in this run: a share of its requests, or real seconds; users' time is never compressed."""
+    if not isinstance(result.limit, int | float) or isinstance(result.limit, bool):
+        return word("as_written")
+    if result.name == "users.max_failed_percent" and result.n:
+        return word("of_requests", count=f"{math.floor(result.limit * result.n / 100):,}", all=f"{result.n:,}")
+    if result.name.startswith(("users.max_unavailable", "users.max_p", "rollback.")):
+        return word("real_time", seconds=_seconds(float(result.limit)))
+    return (
+        word("of_requests", count=_value(result.limit), all=f"{result.n:,}")
+        if "failed" in result.name
+        else word("as_written")
+    )
 
 
 def _label(result: Result) -> Markup:

@@ -34,6 +34,7 @@ def as_dict(facts: Facts) -> dict[str, Any]:
         "left": list(evidence.left),
         "versions": run.versions,
         "commit": run.commit,
+        "images": facts.images,
         "reproduce": fidelity.command(evidence),
     }
 

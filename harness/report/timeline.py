@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.expectations.evidence import is_good
-from harness.journal import RequestDone, TargetHealthSeen, of
+from harness.journal import RequestDone, TargetHealthSeen
 from harness.report.facts import Facts, Span
 
 BUCKETS_AT_MOST = 240
@@ -62,6 +62,15 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetLife:
+    """One target (`address:port`) of a side: (from, until, state), in order."""
+
+    side: str
+    target: str
+    spans: tuple[tuple[float, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A moment: kind is `deploy`, `action`, `refused`, `alarm`, `alarm_off`, `rollback` or `over`; `text` names what it is of."""
 
@@ -94,6 +103,7 @@ class Timeline:
     weights: tuple[Weight, ...]
     buckets: tuple[Bucket, ...]
     health: tuple[Health, ...]
+    targets: tuple[TargetLife, ...]
     marks: tuple[Mark, ...]
     breaks: tuple[Break, ...]
 
@@ -115,6 +125,7 @@ def timeline_of(facts: Facts) -> Timeline:
         weights=tuple(Weight(one.at - facts.zero, one.blue, one.green) for one in facts.evidence.weights),
         buckets=_buckets(facts, start, width),
         health=_health(facts),
+        targets=_targets(facts, end),
         marks=_marks(facts),
         breaks=_breaks(facts),
     )
@@ -171,8 +182,28 @@ def _column(one: RequestDone, sides: dict[str, int]) -> int:
 
 
 def _health(facts: Facts) -> tuple[Health, ...]:
-    seen = of(list(facts.evidence.events), TargetHealthSeen)
+    seen = facts.evidence.all(TargetHealthSeen)
     return tuple(Health(one.at - facts.zero, one.side, tuple(sorted(one.states.items()))) for one in seen)
+
+
+def _targets(facts: Facts, end: float) -> tuple[TargetLife, ...]:
+    """Each in the order first seen; a target that is not named any more is gone. Empty for journals that do not name them."""
+    seen = facts.evidence.all(TargetHealthSeen)
+    lives: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
+    for side in ("blue", "green"):
+        changes = [one for one in seen if one.side == side]
+        ends = [*(one.at - facts.zero for one in changes[1:]), end]
+        for one, until in zip(changes, ends, strict=False):  # a side that was never seen has only the end
+            for target, state in one.targets.items():
+                _prolong(lives.setdefault((side, target), []), one.at - facts.zero, until, state)
+    return tuple(TargetLife(*key, tuple(spans)) for key, spans in lives.items())
+
+
+def _prolong(spans: list[tuple[float, float, str]], start: float, until: float, state: str) -> None:
+    if spans and spans[-1][1:] == (start, state):
+        spans[-1] = (spans[-1][0], until, state)
+    else:
+        spans.append((start, until, state))
 
 
 def _marks(facts: Facts) -> tuple[Mark, ...]:

@@ -54,6 +54,36 @@ WORDS: dict[str, Word] = {
     "measured": Word("Measured", "측정값"),
     "limit": Word("Limit", "한계"),
     "detail": Word("Detail", "설명"),
+    "effective_limit": Word("Limit in this run", "이 실행에서의 한계"),
+    "of_requests": Word("{count} of {all} requests", "요청 {all}건 중 {count}건"),
+    "real_time": Word("{seconds}, real time", "{seconds}, 실제 시간"),
+    "as_written": Word("as written", "그대로"),
+    "images": Word("Images", "이미지"),
+    "limits": Word("Limits of the run, compressed", "압축된 실행 한계"),
+    "limits_caption": Word(
+        "What the rehearsal itself waited for, as declared and as it was", "리허설 자체의 한계, 선언한 값과 실제 값"
+    ),
+    "chart_keys": Word(
+        "Point at the chart for details; with the keyboard: Tab to it, then arrow keys, Home, End, F for the next failure.",
+        "차트를 가리키면 자세한 값이 보입니다. 키보드: Tab으로 이동한 뒤 화살표, Home, End, F는 다음 실패.",
+    ),
+    # comparison
+    "comparison": Word("Two rehearsals compared", "두 리허설 비교"),
+    "same_verdicts": Word("every verdict is the same", "모든 판정이 같음"),
+    "other_verdicts": Word("verdicts differ", "판정이 다름"),
+    "differences": Word("{count} differences", "차이 {count}개"),
+    "only_differences": Word("differences only", "차이만 보기"),
+    "only_in": Word("only in {run}", "{run}에만 있음"),
+    "same": Word("same", "같음"),
+    "differs": Word("differs", "다름"),
+    "verdict_differs": Word("verdict differs", "판정이 다름"),
+    "compared": Word("What is compared", "비교 항목"),
+    "timelines": Word("The two timelines, on one scale", "같은 축의 두 시간표"),
+    "verdicts": Word("Verdicts", "판정"),
+    "outcome": Word("Outcome", "결과"),
+    "event_order": Word("Order and end of lifecycle events", "수명 주기 이벤트의 순서와 결과"),
+    "same_order": Word("as in the other", "서로 같음"),
+    "on_aws_clock": Word("Lifecycle events, seconds on AWS's clock", "수명 주기 이벤트, AWS 시계의 초"),
     # chart
     "chart": Word("What happened, and when", "무슨 일이 언제 있었나"),
     "chart_note": Word(
@@ -151,10 +181,16 @@ EXPECTATIONS: dict[str, Word] = {
     "users.min_requests": Word("Requests, at least", "최소 요청 수"),
     "users.max_failed": Word("Failed requests, at most", "최대 실패 요청 수"),
     "users.max_failed_percent": Word("Failed requests, at most (%)", "최대 실패율 (%)"),
+    "users.min_failed": Word("Failed requests of a trap, at least", "함정의 최소 실패 요청 수"),
+    "users.failed_with": Word("Codes that failed answers had", "실패한 응답의 코드"),
     "users.max_unavailable": Word("Longest time without a good answer (s)", "정상 응답이 없던 최장 시간 (초)"),
     "users.max_p50": Word("Median latency, at most (s)", "최대 중앙 지연 (초)"),
     "users.max_p95": Word("95th percentile of latency, at most (s)", "최대 95백분위 지연 (초)"),
     "users.max_p99": Word("99th percentile of latency, at most (s)", "최대 99백분위 지연 (초)"),
+    "exit_codes.blue": Word("Exit codes of blue's tasks", "블루 태스크의 종료 코드"),
+    "exit_codes.green": Word("Exit codes of green's tasks", "그린 태스크의 종료 코드"),
+    "websockets.max_cut": Word("WebSockets cut, at most", "끊긴 웹소켓 최대 수"),
+    "websockets.min_cut": Word("WebSockets cut, at least", "끊긴 웹소켓 최소 수"),
     "rollback.within": Word("Back on blue within (s)", "블루로 복귀하기까지 (초)"),
 }
 

@@ -9,6 +9,7 @@ from harness.driver import Stack, cloudwatch, codedeploy, ecs, elbv2
 from harness.errors import StepFailed
 from harness.observer import View
 from harness.scenario import (
+    END_MOMENTS,
     Action,
     Continue,
     DeployAgain,
@@ -25,6 +26,7 @@ from harness.scenario import (
 class Planned:
     """One action, and when its moment was first seen (monotonic seconds)."""
 
+    number: int  # its place in `during`, from 1
     action: Action
     moment: float | None = None
     done: bool = False
@@ -34,9 +36,17 @@ class Agenda:
     """The actions of a scenario. `real` turns declared seconds into real ones."""
 
     def __init__(self, actions: Iterable[Action], real: Callable[[float], float]) -> None:
-        self._planned, self._real = [Planned(action) for action in actions], real
+        self._planned = [Planned(number, action) for number, action in enumerate(actions, 1)]
+        self._real = real
 
-    def due(self, view: View, deployment: str, now: float) -> list[Action]:
+    def before(self) -> list[Planned]:
+        """What is done just before the deployment."""
+        now = [planned for planned in self._planned if planned.action.at == "Before"]
+        for planned in now:
+            planned.done = True
+        return now
+
+    def due(self, view: View, deployment: str, now: float) -> list[Planned]:
         """Actions whose time has come, each only once. `now` is monotonic."""
         ready = []
         for planned in self._planned:
@@ -46,16 +56,16 @@ class Agenda:
                 planned.moment = now
             if planned.moment is not None and now >= planned.moment + self._real(planned.action.after):
                 planned.done = True
-                ready.append(planned.action)
+                ready.append(planned)
         return ready
 
     def waits_for_the_end(self, view: View, deployment: str) -> bool:
-        """Whether an action is still to come after a deployment that has succeeded."""
+        """Whether an action is still to come after the deployment's end: its moment was the end, or it succeeded meanwhile."""
         seen = view.deployments.get(deployment)
-        return (
-            seen is not None
-            and seen.status == "Succeeded"
-            and any(not one.done and (one.moment is not None or one.action.at == "Succeeded") for one in self._planned)
+        succeeded = seen is not None and seen.status == "Succeeded"
+        return any(
+            not one.done and one.moment is not None and (succeeded or one.action.at in END_MOMENTS)
+            for one in self._planned
         )
 
     @property
@@ -68,7 +78,10 @@ def has_come(action: Action, view: View, deployment: str) -> bool:
     seen = view.deployments.get(deployment)
     if seen is None:
         return False
-    if action.at in ("Ready", "Succeeded"):
+    if action.at == "RolledBack":
+        rollback = view.deployments.get(seen.rollback_id or "")
+        come = rollback is not None and rollback.status == "Succeeded"
+    elif action.at in ("Ready", *END_MOMENTS):
         come = seen.status == action.at
     else:
         event = view.event(deployment, action.at)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from harness import clock, compression
 from harness.driver import Network, Session, Stack, codedeploy, error_code, until
-from harness.driver.elbv2 import PRODUCTION_PORT
+from harness.driver.ecs import image_of
+from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.driver.names import Names
 from harness.errors import HarnessError, Interrupted, WaitTimedOut
 from harness.journal import (
@@ -22,30 +25,34 @@ from harness.journal import (
     Journal,
     PhaseEntered,
     PhaseName,
-    ProbeEnded,
     Provisioned,
     RequestDone,
     RunEnded,
     RunStarted,
     SteadyState,
+    TaskStopped,
     TornDown,
     Trouble,
     Waited,
 )
 from harness.observer import Observer, View, code_of
+from harness.picture import Picture
 from harness.probe.feed import Feed, Line
 from harness.probe.summary import Summary
-from harness.progress import Status
-from harness.runner import during, steady
+from harness.progress import Status, status_of
+from harness.runner import during, steady, users
+from harness.runner.patience import Patience
 from harness.runner.versions import versions, whoami
-from harness.scenario import Action, Scenario
+from harness.scenario import Scenario
 from harness.targets import Target
 
 LOOK = 0.1  # seconds between two decisions
+WAITS_EVERY = 1.0  # seconds between two questions for waits that have begun
 STEADY_WITHIN = 180.0  # beside the time the app itself takes to start
 SETTLE = 2.0  # real seconds of traffic after the end and its drain: what is live then is what users are left with
 DRAIN_AT_MOST = 30.0  # of which users are watched
 log = logging.getLogger("rehearse.runner")
+NOT_IMPLEMENTED = "NotImplemented"  # how an emulated target refuses, by name, what it does not do
 PATIENCE = 900.0  # beyond every wait that was declared; CodeDeploy's own limits end a deployment before that
 
 
@@ -65,9 +72,14 @@ class Rehearsal:
     phase: str = "waiting"
     seconds: float = 0.0
     left: list[str] = field(default_factory=list)
+    leaving: Callable[[], None] = lambda: None  # called once, when only the tear-down is to come
     broke_off: str = ""
+    unsupported: str = ""
     summary: Summary = field(default_factory=Summary)
-    _observer: Observer | None = None
+    picture: Picture = field(default_factory=Picture)
+    _folding: threading.Lock = field(default_factory=threading.Lock)
+    _last_wait: int = -1
+    _exited: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         began = clock.monotonic()
@@ -77,7 +89,8 @@ class Rehearsal:
             try:
                 self._story()
             finally:
-                self._write(RunEnded(at=clock.now(), complete=not self.broke_off, reason=self.broke_off))
+                reason = self.broke_off or (f"unsupported: {self.unsupported}" if self.unsupported else "")
+                self._write(RunEnded(at=clock.now(), complete=not reason, reason=reason))
                 self.seconds, self.phase = clock.monotonic() - began, "done"
 
     def _story(self) -> None:
@@ -103,7 +116,29 @@ class Rehearsal:
     def _provision(self, stack: Stack) -> None:
         self._enter("provision")
         stack.provision()
-        self._write(Provisioned(at=clock.now(), resources=dict(stack.resources)))
+        self._write(
+            Provisioned(
+                at=clock.now(),
+                resources=dict(stack.resources),
+                endpoint=self.target.endpoint,
+                region=self.target.region,
+                listeners=self._listeners(stack),
+                images=self._images(),
+            )
+        )
+
+    def _listeners(self, stack: Stack) -> dict[str, str]:
+        ports = {"production": PRODUCTION_PORT} | ({"test": TEST_PORT} if stack.test_listener else {})
+        return {route: stack.url(port) for route, port in ports.items()}
+
+    def _images(self) -> dict[str, str]:
+        """`sampleapp:v2@sha256:...` per version; without the digest where nobody knows it."""
+        release, found = self.scenario.release, {}
+        for version in (release.from_, release.to):
+            image = image_of(self.scenario.service, version)
+            digest = self.target.digest(image)
+            found[version.version] = f"{image}@{digest}" if digest else image
+        return found
 
     def _steady(self, stack: Stack) -> bool:
         """Wait until all has been well for as long as the scenario says. Not reaching it is a finding, not a failure."""
@@ -128,23 +163,35 @@ class Rehearsal:
     def _rehearse(self, stack: Stack) -> None:
         """With users on the site from before the deployment until after its end."""
         with self._observed(stack) as observer, self._users(stack):
+            agenda = during.Agenda(self.scenario.during, self.plan.real)
             self._enter("deploy")
+            for planned in agenda.before():
+                self._perform(stack, observer, planned, "")
             deployment = stack.deploy(self.scenario.release.to)
             observer.follow(deployment)
             self._act("deploy", f"{self.scenario.release.to.version} as {deployment}")
-            self._follow(stack, observer, deployment)
+            self._follow(stack, observer, deployment, agenda)
             self._enter("settle")
-            self._pause(SETTLE + min(self.scenario.service.deregistration_delay, DRAIN_AT_MOST))
+            self._settle()
+
+    def _settle(self) -> None:
+        """Users stay on through the drain; where exit codes are expected, until such a task was seen to end."""
+        service = self.scenario.service
+        self._pause(SETTLE + min(service.deregistration_delay, DRAIN_AT_MOST))
+        wanted = set(self.scenario.expect.exit_codes)
+        deadline = clock.monotonic() + service.stop_timeout + SETTLE
+        while not wanted <= self._exited and clock.monotonic() < deadline:
+            self._pause(LOOK)
 
     @contextmanager
     def _observed(self, stack: Stack) -> Iterator[Observer]:
-        observer = self._observer = Observer(stack, self._write)
+        observer = Observer(stack, self._write)
         observer.start()
         try:
             yield observer
         finally:
             observer.stop()
-            self._record_waits(stack)
+            self._record_waits(stack.group.name)
 
     @contextmanager
     def _users(self, stack: Stack) -> Iterator[None]:
@@ -156,6 +203,7 @@ class Rehearsal:
             timeout=traffic.timeout,
             on_line=self._on_line,
             host_header=stack.load_balancer.dns_name,
+            more=users.options(self.scenario),
         )
         try:
             until(lambda: self.summary.requests, 30, "the probe's first answer", every=0.05, pause=self._pause)
@@ -166,39 +214,43 @@ class Rehearsal:
     def _on_line(self, line: Line) -> None:
         if isinstance(line, RequestDone):
             self.summary.add(line)
-        if isinstance(line, RequestDone | ProbeEnded):
-            self._write(line)
+        self._write(line)
 
-    def _follow(self, stack: Stack, observer: Observer, deployment: str) -> None:
+    def _follow(self, stack: Stack, observer: Observer, deployment: str, agenda: during.Agenda) -> None:
         """Until every deployment has ended: do what the scenario does on the way, and give up when green does not come up."""
-        agenda = during.Agenda(self.scenario.during, self.plan.real)
-        began, gave_up = clock.monotonic(), False
+        patience = Patience(self.plan.give_up_after_seconds, clock.monotonic(), _seen=observer.rounds)
+        began, gave_up, next_waits = clock.monotonic(), False, 0.0
         limit = self.plan.give_up_after_seconds + self.plan.waits_seconds + PATIENCE
         while True:
             view, now = observer.view, clock.monotonic()
-            for action in agenda.due(view, deployment, now):
-                self._perform(stack, observer, action, deployment)
+            for planned in agenda.due(view, deployment, now):
+                self._perform(stack, observer, planned, deployment)
             if view.settled and observer.view.settled and not agenda.waits_for_the_end(view, deployment):
                 break
-            if not gave_up and now - began > self.plan.give_up_after_seconds and not _shifted(view, deployment):
+            if not gave_up and patience.gone(now, observer.rounds) and not _shifted(view, deployment):
                 gave_up = True
                 self._give_up(stack, deployment)
             if now - began > limit:
                 raise WaitTimedOut(f"deployment {deployment} to end", limit, view.deployments.get(deployment))
+            if now >= next_waits:
+                next_waits = now + WAITS_EVERY
+                self._record_waits_so_far(stack.group.name)
             self._pause(LOOK)
         for action in agenda.missed:
             message = f"{during.describe(action)}: the moment never came"
             self._write(Trouble(at=clock.now(), step="during", message=message))
 
-    def _perform(self, stack: Stack, observer: Observer, action: Action, deployment: str) -> None:
+    def _perform(self, stack: Stack, observer: Observer, planned: during.Planned, deployment: str) -> None:
         """AWS's refusal is what some scenarios are about: it goes into the journal, not up."""
+        action, number = planned.action, planned.number
         try:
             created = during.perform(action, stack, observer.view, deployment)
         except (ClientError, HarnessError) as error:
-            return self._act(action.do, f"{during.describe(action)}: {error}", code_of(error))
+            return self._act(action.do, f"{during.describe(action)}: {error}", code_of(error), number=number)
         if created:
             observer.follow(created)
-        return self._act(action.do, during.describe(action) + (f" as {created}" if created else ""))
+        told = during.describe(action) + (f" as {created}" if created else "")
+        return self._act(action.do, told, number=number, deployment=created)
 
     def _give_up(self, stack: Stack, deployment: str) -> None:
         seconds = self.plan.give_up_after_seconds
@@ -209,6 +261,7 @@ class Rehearsal:
         return self._act("give_up", f"no shift after {seconds:.0f} s: stopped with rollback")
 
     def _tear_down(self, stack: Stack) -> None:
+        self.leaving()
         self._enter("teardown")
         self.left = stack.remove()
         self._write(TornDown(at=clock.now(), left=tuple(self.left)))
@@ -226,31 +279,50 @@ class Rehearsal:
             versions=versions(),
             commit=self.commit,
             by=whoami(),
+            executed=dict(self.target.executed),
+            not_shown=dict(self.target.not_shown(self.scenario)),
+            pid=os.getpid(),
         )
 
-    def _record_waits(self, stack: Stack) -> None:
-        """An extra lane, from the emulator only."""
-        for wait in self.target.waits(-1):
-            if wait["deployment_group"] == stack.group.name:
+    def _record_waits(self, group: str) -> None:
+        """Those that have begun since it was last called. An extra lane, from the emulator only."""
+        for wait in self.target.waits(self._last_wait):
+            self._last_wait = wait["n"]
+            if wait["deployment_group"] == group:
                 self._write(
                     Waited(at=wait["since"], why=wait["why"], declared=wait["declared"], effective=wait["effective"])
                 )
 
+    def _record_waits_so_far(self, group: str) -> None:
+        """So that who looks on sees both clocks; what could not be had now is recorded at the end."""
+        try:
+            self._record_waits(group)
+        except HarnessError as error:
+            log.info("%s: the waits so far: %s", self.scenario.id, error)
+
     def _write(self, event: Event) -> None:
         self._journal.write(event)
+        with self._folding:
+            self.picture.add(event)
+        if isinstance(event, TaskStopped) and event.side and event.exit_code is not None:
+            self._exited.add(event.side)
 
     def _enter(self, phase: PhaseName) -> None:
         self.phase = phase
         self._write(PhaseEntered(at=clock.now(), phase=phase))
 
-    def _act(self, action: str, detail: str, error: str | None = None) -> None:
-        self._write(ActionTaken(at=clock.now(), action=action, detail=detail, error=error))
+    def _act(self, action: str, detail: str, error: str | None = None, **more: Any) -> None:
+        self._write(ActionTaken(at=clock.now(), action=action, detail=detail, error=error, **more))
 
     def _trouble(self, error: Exception) -> None:
         """The end of this rehearsal, but not of the others beside it. A bug of ours goes to the log with its traceback."""
         told = str(error) if isinstance(error, ClientError | HarnessError) else f"{type(error).__name__}: {error}"
         if not isinstance(error, ClientError | HarnessError):
             log.exception("%s broke off", self.scenario.id, exc_info=error)
+        if isinstance(error, ClientError) and error_code(error) == NOT_IMPLEMENTED:
+            self.unsupported = told
+            self._write(Trouble(at=clock.now(), step="unsupported", message=told, fatal=True))
+            return
         self.broke_off = f"{self.phase.replace('_', ' ')}: {told}"
         self._write(Trouble(at=clock.now(), step=self.phase, message=told, fatal=True))
 
@@ -262,19 +334,8 @@ class Rehearsal:
     @property
     def status(self) -> Status:
         """For the live view."""
-        view = self._observer.view if self._observer else None
-        now = clock.now()
-        running = self.phase in ("deploy", "settle")
-        return Status(
-            self.scenario.id,
-            phase=_doing(self.phase, view),
-            blue=view.blue if view and running else None,
-            green=view.green if view and running else None,
-            rate=self.summary.rate(now),
-            requests=self.summary.requests,
-            failed=self.summary.failed,
-            gap=self.summary.gap(now) if running else self.summary.longest_gap,
-        )
+        with self._folding:
+            return status_of(self.scenario.id, self.picture, clock.now())
 
 
 def _shifted(view: View, deployment: str) -> bool:
@@ -283,17 +344,3 @@ def _shifted(view: View, deployment: str) -> bool:
     event = view.event(deployment, "AllowTraffic")
     begun = event is not None and event.started is not None
     return begun or (seen is not None and (seen.finished or seen.status == "Ready"))
-
-
-def _doing(phase: str, view: View | None) -> str:
-    """While deploying, the lifecycle event; `termination wait` where all events are over and the deployment is not."""
-    if phase != "deploy" or view is None or not view.deployments:
-        return phase.replace("_", " ")
-    deployment = list(view.deployments.values())[-1]
-    if deployment.finished or deployment.status in ("Created", "Queued", "Ready"):
-        return f"{'rollback ' if deployment.rollback_of else ''}{deployment.status}"
-    events = view.lifecycle.get(deployment.id, {})
-    running = [event.name for event in events.values() if event.status == "InProgress"]
-    if running:
-        return running[0]
-    return "termination wait" if events and all(one.ended for one in events.values()) else "between events"

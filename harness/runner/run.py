@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -10,20 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import clock, compression, errors, report, targets
+from harness import clock, compression, errors, report, summary, targets
+from harness.compression import critical_path
 from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.errors import Interrupted, UsageError
 from harness.journal import Journal, RunEnded, RunStarted, Trouble
-from harness.progress import Ending, Progress, print_endings, progress
+from harness.progress import Ending, Judged, Progress, print_endings, progress
 from harness.runner.rehearsal import Rehearsal
 from harness.runner.sweep import sweep
 from harness.runner.versions import commit, versions, whoami
-from harness.scenario import Scenario
+from harness.scenario import OwnApp, Scenario
 from harness.targets import Target
 from harness.targets.base import RuntimeAsked
 
 REFRESH = 0.25
+AT_ONCE_PER_CPU = {"process": 4, "docker": 2}  # starting a container takes an engine more than starting a process
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -40,6 +43,8 @@ class RunAsked:
     compress: float | Literal["auto"] = "auto"
     strict: bool = False
     as_json: bool = False
+    app: OwnApp | None = None
+    at_once: int | None = None
 
 
 def run(asked: RunAsked) -> int:
@@ -54,22 +59,27 @@ def run(asked: RunAsked) -> int:
             runtime=asked.runtime,
             endpoint=asked.endpoint,
             scenarios=asked.scenarios,
+            app=asked.app,
         )
     )
     with opened as target:
         _say(asked, f"{target.name} target, {target.runtime} runtime ({target.why}); {len(plans)} scenarios")
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
-    swept = sweep(asked.home) if asked.endpoint is None else []
+    swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []
     endings = [_judged(asked.out, scenario, rehearsals.get(scenario.id)) for scenario in asked.scenarios]
     leftovers = left + swept + [line for one in rehearsals.values() for line in one.left]
     _print(asked, endings, leftovers)
-    return exit_code(
+    code = exit_code(
         endings,
         interrupted=interrupted,
         leftovers=leftovers,
         broke_off=any(one.broke_off for one in rehearsals.values()),
         strict=asked.strict,
     )
+    line = summary.verdict_line(endings, code)
+    summary.append_step_summary(endings, line)
+    print(line, file=sys.stderr if asked.as_json else sys.stdout, flush=True)
+    return code
 
 
 def exit_code(
@@ -105,7 +115,8 @@ def _rehearse(
                 unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
                 out = asked.out / one.id
                 rehearsals[one.id] = Rehearsal(one, plans[one.id], target, session, shared, out, unique, made, stop)
-            _side_by_side(list(rehearsals.values()), stop)
+            at_once = asked.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
+            _side_by_side(list(rehearsals.values()), stop, at_once)
     except KeyboardInterrupt:
         stop.set()
     finally:
@@ -114,9 +125,15 @@ def _rehearse(
     return rehearsals, left, stop.is_set()
 
 
-def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event) -> None:
-    """Run each in its thread and show them; Ctrl-C asks them to clean up, a second one leaves at once."""
-    threads = [threading.Thread(target=one.run, name=one.scenario.id, daemon=True) for one in rehearsals]
+def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_once: int) -> None:
+    """Run each in its thread, the longest first and at most so many at once, and show them; Ctrl-C asks them to clean up, a
+    second one leaves at once."""
+    room = threading.Semaphore(at_once)
+    longest_first = sorted(rehearsals, key=lambda one: -critical_path(one.scenario, one.plan))
+    threads = [
+        threading.Thread(target=_run_when_there_is_room, args=(one, room, stop), name=one.scenario.id, daemon=True)
+        for one in longest_first
+    ]
     for thread in threads:
         thread.start()
     shown = progress()
@@ -136,6 +153,16 @@ def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event) -> Non
         shown.close()
 
 
+def _run_when_there_is_room(rehearsal: Rehearsal, room: threading.Semaphore, stop: threading.Event) -> None:
+    """Whoever only tears down needs no room any more: that is waiting for a drain."""
+    room.acquire()
+    if stop.is_set():
+        room.release()
+    else:
+        rehearsal.leaving = room.release
+        rehearsal.run()
+
+
 def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread], shown: Progress) -> None:
     while any(thread.is_alive() for thread in threads):
         shown.show([one.status for one in rehearsals])
@@ -145,7 +172,7 @@ def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread],
 
 def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
     """Whether the target cannot do it; then its journal says so, and why."""
-    why = target.unsupported(scenario)
+    why = target.unsupported(scenario) or _beyond_us(scenario)
     if why is None:
         return False
     with Journal(asked.out / scenario.id / "journal.jsonl") as journal:
@@ -160,11 +187,19 @@ def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
                 versions=versions(),
                 commit=commit(Path.cwd()),
                 by=whoami(),
+                executed=dict(target.executed),
             )
         )
         journal.write(Trouble(at=clock.now(), step="unsupported", message=why, fatal=True))
         journal.write(RunEnded(at=clock.now(), complete=False, reason=f"unsupported: {why}"))
     return True
+
+
+def _beyond_us(scenario: Scenario) -> str | None:
+    """What no target can make good for."""
+    if scenario.traffic.engine == "locust":
+        return "Locust workers (traffic.engine: locust) are not built yet: traffic.requests, weights and sessions are the probe's"
+    return None
 
 
 def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:
@@ -174,17 +209,21 @@ def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Endin
         return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why="interrupted before it began")
     report.write(directory)
     result: dict[str, Any] = json.loads((directory / "result.json").read_text())
-    summary = rehearsal.summary if rehearsal else None
+    paid = rehearsal.summary if rehearsal else None
     return Ending(
         scenario=scenario.id,
         verdict=result["verdict"],
         outcome=str(result["outcome"] or "no outcome"),
-        requests=summary.requests if summary else 0,
-        failed=summary.failed if summary else 0,
-        gap=summary.longest_gap if summary else 0.0,
+        requests=paid.requests if paid else 0,
+        failed=paid.failed if paid else 0,
+        gap=paid.longest_gap if paid else 0.0,
         seconds=rehearsal.seconds if rehearsal else 0.0,
         why=_why(result, rehearsal),
         report=str(directory / "report.html"),
+        expectations=tuple(
+            Judged(one["name"], one["verdict"], one["measured"], one["limit"], one["n"])
+            for one in result["expectations"]
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness import images
-from harness.targets import emulators
+from harness.targets import emulators, localstack
 
 
 def sweep(home: Path) -> list[str]:
@@ -15,6 +15,7 @@ def sweep(home: Path) -> list[str]:
         if emulator.orphaned:
             emulators.stop(emulator.pid)
             removed.append(f"emulator {emulator.pid} at {emulator.endpoint}, whose run is gone")
+    removed += localstack.sweep(home)
     if not emulators.running(home):
         removed += sweep_tasks(home)
     return removed

@@ -8,10 +8,13 @@ from harness.scenario.file import Problem, examine, load
 from harness.scenario.messages import nearest
 from harness.scenario.model import (
     ALL_AT_ONCE,
+    END_MOMENTS,
     LIFECYCLE_EVENTS,
     PREDEFINED,
     Action,
     Alarm,
+    AskedRequest,
+    Capacity,
     Continue,
     Deploy,
     DeployAgain,
@@ -37,16 +40,21 @@ from harness.scenario.model import (
     Traffic,
     UsersExpectation,
     Version,
+    VersionFrom,
 )
+from harness.scenario.own_app import OwnApp, load_own_app
 from harness.scenario.schema import schema, schema_text
 from harness.scenario.values import Localised, as_duration, duration, rate
 
 __all__ = [
     "ALL_AT_ONCE",
+    "END_MOMENTS",
     "LIFECYCLE_EVENTS",
     "PREDEFINED",
     "Action",
     "Alarm",
+    "AskedRequest",
+    "Capacity",
     "Continue",
     "Deploy",
     "DeployAgain",
@@ -59,6 +67,7 @@ __all__ = [
     "Hook",
     "KillTask",
     "Localised",
+    "OwnApp",
     "Problem",
     "Release",
     "RepointListener",
@@ -74,10 +83,12 @@ __all__ = [
     "Traffic",
     "UsersExpectation",
     "Version",
+    "VersionFrom",
     "as_duration",
     "duration",
     "examine",
     "load",
+    "load_own_app",
     "nearest",
     "rate",
     "schema",

@@ -15,6 +15,7 @@ from ruamel.yaml.reader import ReaderError
 from harness.errors import ScenarioInvalid
 from harness.scenario.messages import findings
 from harness.scenario.model import Scenario
+from harness.scenario.own_app import OwnApp
 
 _AMBIGUOUS = {"yes", "no", "on", "off", "y", "n"}  # text in YAML 1.2, true or false in YAML 1.1
 
@@ -25,10 +26,10 @@ class Problem(NamedTuple):
     message: str
 
 
-def load(path: Path | str) -> Scenario:
-    """The scenario in `path`. Raises ScenarioInvalid at the first problem; its message lists the others below."""
+def load(path: Path | str, app: OwnApp | None = None) -> Scenario:
+    """The scenario in `path`, on top of the defaults of `app`. Raises ScenarioInvalid at the first problem, the others below it."""
     path = Path(path)
-    scenario, problems = examine(read(path))
+    scenario, problems = examine(read(path), app)
     if scenario is None:
         first, *others = sorted(set(problems))
         message = "\n".join([first.message, *(f"{path}:{line}:{column}: {text}" for line, column, text in others)])
@@ -36,7 +37,7 @@ def load(path: Path | str) -> Scenario:
     return scenario
 
 
-def examine(text: str) -> tuple[Scenario | None, list[Problem]]:
+def examine(text: str, app: OwnApp | None = None) -> tuple[Scenario | None, list[Problem]]:
     """The scenario, or everything that is wrong with `text`."""
     root, problems = _compose(text)
     if root is None:
@@ -45,6 +46,7 @@ def examine(text: str) -> tuple[Scenario | None, list[Problem]]:
         if problems := list(_traps(root)):
             return None, problems
         told = YAML(typ="safe", pure=True).load(text)
+        told = app.under(told) if app is not None else told
         return Scenario.model_validate(told, by_alias=True, by_name=False), []  # `for_` is no key of the language
     except ValidationError as invalid:
         found = findings(invalid)

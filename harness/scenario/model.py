@@ -13,8 +13,38 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.scenario.values import Count, Duration, Flag, Matcher, Part, Path, Percent, Rate, Text, Versions
+from harness.scenario.service import (
+    IMAGE_FAULTS,
+    TASK_DEFINITION_FAULTS,
+    AskedRequest,
+    Capacity,
+    Fault,
+    FaultKind,
+    HealthCheck,
+    Release,
+    Service,
+    SteadyState,
+    Traffic,
+    Version,
+    VersionFrom,
+)
+from harness.scenario.values import Count, Duration, Flag, Part, Path, Percent, Text, Versions
 
+__all__ = [
+    "IMAGE_FAULTS",
+    "TASK_DEFINITION_FAULTS",
+    "AskedRequest",
+    "Capacity",
+    "Fault",
+    "FaultKind",
+    "HealthCheck",
+    "Release",
+    "Service",
+    "SteadyState",
+    "Traffic",
+    "Version",
+    "VersionFrom",
+]
 LifecycleEvent = Literal[
     "BeforeInstall",
     "Install",
@@ -27,140 +57,11 @@ LifecycleEvent = Literal[
 ]
 """In CodeDeploy's order (A.3.1)."""
 HookEvent = Literal["BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"]
-Moment = Literal[LifecycleEvent, "Ready", "Succeeded"]
+Moment = Literal["Before", LifecycleEvent, "Ready", "Succeeded", "Failed", "Stopped", "RolledBack"]
 RollbackEvent = Literal["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"]
 LIFECYCLE_EVENTS: tuple[str, ...] = get_args(LifecycleEvent)
 TEST_EVENTS = ("AllowTestTraffic", "AfterAllowTestTraffic")
-
-
-# ---- the service and its users
-
-
-class HealthCheck(Part):
-    """Of both target groups, within ELBv2's limits. Wall clock, never compressed."""
-
-    path: Path = "/healthz"
-    interval: Annotated[Duration, Field(ge=5, le=300)] = 5.0
-    timeout: Annotated[Duration, Field(ge=2, le=120)] = 2.0
-    healthy: Annotated[int, Field(ge=2, le=10)] = 2
-    unhealthy: Annotated[int, Field(ge=2, le=10)] = 2
-    matcher: Matcher = "200"
-
-    @property
-    def detection(self) -> float:
-        """Real seconds until a target that broke is called unhealthy."""
-        return self.unhealthy * self.interval + self.timeout
-
-
-class Service(Part):
-    """The ECS service. A version's image is `<image>:<version>`."""
-
-    desired_count: Annotated[int, Field(ge=1, le=50)] = 2
-    image: str = "sampleapp"
-    container_port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    cpu: Annotated[int, Field(ge=128, le=16384)] = 256
-    memory: Annotated[int, Field(ge=64, le=122880)] = 512
-    environment: dict[str, str] = Field(default_factory=dict)
-    stop_timeout: Annotated[Duration, Field(ge=2, le=120)] = 30.0
-    health_check: HealthCheck = HealthCheck()
-    deregistration_delay: Annotated[Duration, Field(ge=0, le=3600)] = 5.0
-
-
-class SteadyState(Part):
-    """How long everything must have been well before the deployment starts."""
-
-    for_: Annotated[Duration, Field(alias="for")] = 3.0
-
-
-class Traffic(Part):
-    """The simulated user: an open loop at a fixed rate through the production listener, for the whole run."""
-
-    rate: Rate = 20.0
-    path: Path = "/"
-    timeout: Annotated[Duration, Field(gt=0, le=120)] = 10.0
-
-
-# ---- what is released
-
-FaultKind = Literal[
-    "http_status",
-    "latency",
-    "crash",
-    "slow_start",
-    "exit_on_sigterm",
-    "ignore_sigterm",
-    "wrong_body",
-    "unhealthy",
-    "oom",
-    "missing_tag",
-    "wrong_architecture",
-    "wrong_container_port",
-    "too_much_memory",
-]
-IMAGE_FAULTS = ("missing_tag", "wrong_architecture")
-TASK_DEFINITION_FAULTS = ("wrong_container_port", "too_much_memory")
-# Which options mean something for which kind; none of them is required. Defaults are the sample app's.
-_FAULT_OPTIONS: dict[str, tuple[str, ...]] = {
-    "http_status": ("status", "where", "path", "after", "percent"),
-    "latency": ("seconds", "where", "path", "after", "percent"),
-    "wrong_body": ("where", "path", "after", "percent"),
-    "unhealthy": ("after",),
-    "crash": ("after",),
-    "oom": ("after",),
-    "slow_start": ("seconds",),
-}
-
-
-class Fault(Part):
-    """What is wrong with a version, carried by the version itself, so that it is wrong on every target.
-
-    `where` is production's traffic, the test listener's, the health checks or all but those. `after` counts real seconds since
-    the task started; `seconds` is how long a slow answer, or a slow start, takes.
-    """
-
-    kind: FaultKind
-    status: Annotated[int, Field(ge=200, le=599)] | None = None
-    where: Literal["production", "test", "health", "all"] | None = None
-    path: Path | None = None
-    after: Duration | None = None
-    percent: Percent | None = None
-    seconds: Annotated[float, Field(gt=0, le=600)] | None = None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options that were given, by name."""
-        names = ("status", "where", "path", "after", "percent", "seconds")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
-
-    @model_validator(mode="after")
-    def _only_options_of_the_kind(self) -> Self:
-        allowed = _FAULT_OPTIONS.get(self.kind, ())
-        known = f"its options are {', '.join(allowed)}" if allowed else "it has no options"
-        found = [
-            ((name,), f"a {self.kind} fault has no `{name}`; {known}") for name in self.options if name not in allowed
-        ]
-        if found:
-            raise PydanticCustomError("rules", "{problems}", {"problems": found})
-        return self
-
-    def environment(self) -> dict[str, str]:
-        """The sample app's `FAULT_*` variables; empty for a fault of the image or of the task definition."""
-        if self.kind in IMAGE_FAULTS + TASK_DEFINITION_FAULTS:
-            return {}
-        options = {name: value if isinstance(value, str) else f"{value:g}" for name, value in self.options.items()}
-        return {f"FAULT_{name.upper()}": value for name, value in {"kind": self.kind, **options}.items()}
-
-
-class Version(Part):
-    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
-    fault: Fault | None = None
-
-
-class Release(Part):
-    """`from` is blue, `to` is green."""
-
-    from_: Annotated[Version, Field(alias="from")]
-    to: Version
+END_MOMENTS = ("Succeeded", "Failed", "Stopped", "RolledBack")
 
 
 # ---- how it is deployed
@@ -231,13 +132,24 @@ def _config(value: Any) -> Any:
 
 class Hook(Part):
     """What a lifecycle hook function checks: `repeat` times the same request; every answer must have `status` and, as a part of
-    its JSON body, `json`. `via` says through which listener."""
+    its JSON body, `json`. `via` says through which listener.
 
-    get: Path
+    `never_calls_back`: it ends without telling CodeDeploy. `without_permission`: CodeDeploy may not invoke it.
+    """
+
+    get: Path | None = None
     via: Literal["test", "production"] = "test"
     status: Annotated[int, Field(ge=100, le=599)] = 200
     json_: Annotated[dict[str, Any] | None, Field(alias="json")] = None
     repeat: Annotated[int, Field(ge=1, le=100)] = 1
+    never_calls_back: Flag = False
+    without_permission: Flag = False
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.get is None and not (self.never_calls_back or self.without_permission):
+            raise ValueError("say what it checks, such as `get: /`, or how it breaks: `never_calls_back: true`")
+        return self
 
 
 AlarmMetric = Literal["target_5xx_percent", "target_5xx_count", "elb_5xx_count", "target_response_time"]
@@ -245,7 +157,7 @@ AlarmMetric = Literal["target_5xx_percent", "target_5xx_count", "elb_5xx_count",
 
 class Alarm(Part):
     """A CloudWatch alarm on the whole service (LoadBalancer dimension): in ALARM when the metric is over `threshold` in
-    `datapoints_to_alarm` of the last `evaluation_periods`; missing data is not breaching.
+    `datapoints_to_alarm` of the last `evaluation_periods`; `missing_data` is what a period without data counts for.
 
     `target_5xx_percent` is 100 x 5xx / requests; `target_response_time` is the average, in seconds.
     """
@@ -255,6 +167,7 @@ class Alarm(Part):
     period: Annotated[Duration, Field(ge=60)] = 60.0
     evaluation_periods: Annotated[int, Field(ge=1, le=10)] = 1
     datapoints_to_alarm: Annotated[int, Field(ge=1, le=10)] | None = None
+    missing_data: Literal["not_breaching", "breaching", "ignore", "missing"] = "not_breaching"
 
     @property
     def is_count(self) -> bool:
@@ -285,8 +198,11 @@ class Deploy(Part):
 
 
 class During(Part):
-    """Something done `after` (deployment time) a moment of the deployment: the start of a lifecycle event, Ready or Succeeded;
-    where `weight` is given, from when production gives green that many percent. `error` is the AWS error code it should meet."""
+    """Something done `after` (deployment time) a moment of the deployment: just before it, the start of a lifecycle event, Ready,
+    its end, or the end of its rollback; where `weight` is given, from when production gives green that many percent.
+
+    `error` is the AWS error code it should meet. It is judged: done with that error, or without any, or it is unmet.
+    """
 
     at: Moment
     weight: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -322,7 +238,7 @@ class KillTask(During):
 
 
 class DeployAgain(During):
-    """A second CreateDeployment, of that version."""
+    """A second CreateDeployment, of that version. Its `error` is CreateDeployment's, or the one the new deployment ends with."""
 
     do: Literal["deploy"]
     to: str
@@ -356,12 +272,15 @@ class UsersExpectation(Part):
     """What the simulated users may meet. A request has failed when no answer came, or one that is not 2xx or 3xx.
 
     `max_unavailable` bounds the longest time between two good answers; `max_p50` ... the latency of answers, counted from when
-    the request was due. With fewer than `min_requests` nothing is concluded.
+    the request was due. `min_failed` is for a trap, which must hurt; `failed_with` lists the only codes that failed answers had.
+    With fewer than `min_requests` nothing is concluded.
     """
 
     min_requests: Annotated[int, Field(ge=1)] = 100
     max_failed: Count | None = None
     max_failed_percent: Percent | None = None
+    min_failed: Count | None = None
+    failed_with: tuple[Annotated[int, Field(ge=400, le=599)], ...] | None = None
     max_unavailable: Duration | None = None
     max_p50: Duration | None = None
     max_p95: Duration | None = None
@@ -381,7 +300,16 @@ class GreenProductionRequests(Part):
     max: Count
 
 
+class Websockets(Part):
+    """Of the long-lived connections: how many the service may, and must, have cut before the users themselves leave."""
+
+    max_cut: Count | None = None
+    min_cut: Count | None = None
+
+
 class Expect(Part):
+    """`exit_codes` are those of all tasks of a side that stopped, at least one of them."""
+
     outcome: Literal["succeeded", "rolled_back", "failed", "stopped"]
     failed_at: LifecycleEvent | None = None
     cause: Literal["alarm", "hook", "unhealthy", "timeout", "request"] | None = None
@@ -391,6 +319,10 @@ class Expect(Part):
     rollback: RollbackExpectation | None = None
     green_production_requests: GreenProductionRequests | None = None
     events: tuple[LifecycleEvent, ...] | None = None
+    exit_codes: dict[Literal["blue", "green"], tuple[Annotated[int, Field(ge=0, le=255)], ...]] = Field(
+        default_factory=dict
+    )
+    websockets: Websockets | None = None
 
     @property
     def min_requests(self) -> int:

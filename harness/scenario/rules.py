@@ -83,7 +83,8 @@ def cause_alarm_can_happen(scenario: Scenario) -> Iterator[Problem]:
         return
     if not scenario.deploy.alarms:
         yield ("expect", "cause"), "`cause: alarm` needs an alarm in `deploy.alarms`"
-    if "DEPLOYMENT_STOP_ON_ALARM" not in scenario.deploy.rollback_on:
+    rolls_back = scenario.expect.outcome == "rolled_back"  # an alarm that is not in rollback_on still stops (A.5.1)
+    if rolls_back and "DEPLOYMENT_STOP_ON_ALARM" not in scenario.deploy.rollback_on:
         yield ("expect", "cause"), "`cause: alarm` needs DEPLOYMENT_STOP_ON_ALARM in `deploy.rollback_on`"
 
 
@@ -102,6 +103,8 @@ def versions_are_released(scenario: Scenario) -> Iterator[Problem]:
     right = f"it must be {known[0]} (from) or {known[1]} (to)"
     expect = scenario.expect
     for i, phase in enumerate(expect.versions_seen or ()):
+        if i and expect.versions_seen and set(phase) == set(expect.versions_seen[i - 1]):
+            yield ("expect", "versions_seen", i), "this phase is the same as the one before: together they are one"
         for version in phase:
             if version not in known:
                 yield ("expect", "versions_seen", i), f"{version} is not released here; {right}"
@@ -143,6 +146,10 @@ def success_has_no_failure(scenario: Scenario) -> Iterator[Problem]:
 
 def during_moments_come(scenario: Scenario) -> Iterator[Problem]:
     for i, action in enumerate(scenario.during):
+        if action.at == "RolledBack" and not scenario.deploy.rollback_on:
+            yield ("during", i, "at"), "RolledBack never comes without `deploy.rollback_on`"
+        if action.at == "Before" and action.do in ("stop", "continue"):
+            yield ("during", i, "do"), f"before the deployment there is nothing to {action.do}"
         if action.at == "Ready" and not scenario.deploy.ready_wait:
             yield ("during", i, "at"), "Ready never comes without `deploy.ready_wait`"
         if action.do == "set_alarm" and action.alarm not in scenario.deploy.alarms:
@@ -151,6 +158,32 @@ def during_moments_come(scenario: Scenario) -> Iterator[Problem]:
         weights = [shift.weight for shift in scenario.deploy.config.shifts]
         if action.weight is not None and action.weight not in weights:
             yield ("during", i, "weight"), f"production never gives green {action.weight} %; it gives {weights}"
+
+
+def whole_seconds(scenario: Scenario) -> Iterator[Problem]:
+    """ECS and ELBv2 take whole seconds here."""
+    service = scenario.service
+    for name in ("deregistration_delay", "stop_timeout", "grace_period", "sticky"):
+        if (seconds := getattr(service, name)) is not None and seconds % 1:
+            yield (
+                ("service", name),
+                f"{as_duration(seconds)} is not a whole number of seconds, and AWS takes nothing else here",
+            )
+
+
+def capacity_has_room_for_fixed_ports(scenario: Scenario) -> Iterator[Problem]:
+    capacity = scenario.service.capacity
+    if capacity is not None and capacity.host_port and scenario.service.desired_count > capacity.instances:
+        yield (
+            ("service", "capacity", "host_port"),
+            f"not even blue fits: a fixed host port is taken once per instance, and {scenario.service.desired_count} tasks "
+            f"have {capacity.instances}",
+        )
+
+
+def websockets_are_opened(scenario: Scenario) -> Iterator[Problem]:
+    if scenario.expect.websockets is not None and scenario.traffic.websockets is None:
+        yield ("expect", "websockets"), "`websockets` needs `traffic.websockets`"
 
 
 def test_listener_is_repointed_where_there_is_one(scenario: Scenario) -> Iterator[Problem]:
@@ -174,5 +207,8 @@ RULES: tuple[Callable[[Scenario], Iterator[Problem]], ...] = (
     rollback_has_its_trigger,
     success_has_no_failure,
     during_moments_come,
+    whole_seconds,
+    capacity_has_room_for_fixed_ports,
+    websockets_are_opened,
     test_listener_is_repointed_where_there_is_one,
 )

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.driver.elbv2 import LoadBalancer
-from harness.scenario import Scenario
+from harness.scenario import OwnApp, Scenario
 
 RuntimeAsked = Literal["auto", "docker", "process"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the command line asks of a target. `home` is the state directory; `scenarios` tell which images are needed."""
+    """What the command line asks of a target. `home` is the state directory; `scenarios` tell which images are needed, `app` how
+    those of a team's own application are built."""
 
     target: str = "local"
     home: Path
     runtime: RuntimeAsked = "auto"
     endpoint: str | None = None
     scenarios: Sequence[Scenario] = ()
+    app: OwnApp | None = None
 
 
 def nothing(_: int) -> list[Mapping[str, Any]]:
     return []
+
+
+def all_is_shown(_: Scenario) -> Mapping[str, str]:
+    return {}
+
+
+def unknown(_: str) -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +44,10 @@ class Target:
 
     `endpoint` is None for AWS itself. `runtime` says who runs the tasks, `why` why that one. `reach` gives the URL of a load
     balancer's listener as this machine sees it. `waits` gives the emulator's compressed waits after a number, nothing elsewhere.
-    `unsupported` says why a scenario cannot run here, None when it can.
+    `unsupported` says why a scenario cannot run here, None when it can. `executed` tells who executes each service where that is
+    not one and the same, in the report's words. `not_shown` names the expectations that cannot be shown here, and why: `users` is
+    all of `users.*`.
+    `digest` is that of an image (`name:tag`), None where it is not known.
     """
 
     name: str
@@ -45,4 +58,7 @@ class Target:
     compresses: bool
     reach: Callable[[LoadBalancer, int], str]
     waits: Callable[[int], list[Mapping[str, Any]]] = nothing
+    digest: Callable[[str], str | None] = unknown
     unsupported: Callable[[Scenario], str | None]
+    executed: Mapping[str, str] = field(default_factory=dict)
+    not_shown: Callable[[Scenario], Mapping[str, str]] = all_is_shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import urllib.request
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ import psutil
 from harness.errors import TargetUnavailable, UsageError
 
 RUNNER = "REHEARSAL_RUNNER"  # in the environment of an emulator that belongs to one run: "<pid>:<start time>"
+SECRETS = ("LOCALSTACK_AUTH_TOKEN",)  # LocalStack's own container gets it, and nobody else
 STOPS_WITHIN = 20.0
 ASK_TIMEOUT = 10.0
 
@@ -47,7 +49,7 @@ def running(home: Path) -> list[Emulator]:
         if process is None:
             path.unlink(missing_ok=True)
         else:
-            found.append(Emulator(process.pid, said["endpoint"], said.get("runtime", "?"), _orphaned(process)))
+            found.append(Emulator(process.pid, said["endpoint"], said.get("runtime", "?"), orphaned(process)))
     return found
 
 
@@ -61,7 +63,8 @@ def _alive(pid: int) -> psutil.Process | None:
         return None
 
 
-def _orphaned(process: psutil.Process) -> bool:
+def orphaned(process: psutil.Process) -> bool:
+    """Whether it belongs to a run that is no more."""
     try:
         runner = process.environ().get(RUNNER)
     except psutil.Error:
@@ -79,6 +82,11 @@ def mark() -> dict[str, str]:
     """The environment that ties an emulator to this process."""
     own = psutil.Process()
     return {RUNNER: f"{own.pid}:{own.create_time():.2f}"}
+
+
+def inherited() -> dict[str, str]:
+    """The environment for what we start: this one, without the secrets that are meant for others alone."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
 
 
 def the_one(home: Path, port: int | None) -> Emulator:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from harness import images
 from harness.driver.ecs import image_of
 from harness.driver.elbv2 import LoadBalancer
 from harness.errors import EXIT_USAGE, TargetUnavailable, UsageError
-from harness.scenario import Scenario, Version
+from harness.scenario import OwnApp, Scenario, Version
 from harness.targets import emulators
 from harness.targets.base import Asked, RuntimeAsked, Target
 
@@ -27,13 +27,13 @@ def opened(asked: Asked) -> Iterator[Target]:
     """Start an emulator, or join the one at `asked.endpoint`; build the images that the scenarios need. Raises HarnessError."""
     if asked.endpoint:
         status = emulators.ask(asked.endpoint, "/_rehearsal/status")
-        build_images(asked.home, status["runtime"], asked.scenarios)
-        yield _target(asked.endpoint, status["runtime"], "the running emulator's")
+        build_images(asked.home, status["runtime"], asked.scenarios, asked.app)
+        yield target(asked.home, asked.endpoint, status["runtime"], "the running emulator's")
         return
     runtime, why = choose_runtime(asked.runtime)
-    build_images(asked.home, runtime, asked.scenarios)
+    build_images(asked.home, runtime, asked.scenarios, asked.app)
     with started(asked.home, runtime) as endpoint:
-        yield _target(endpoint, runtime, why)
+        yield target(asked.home, endpoint, runtime, why)
 
 
 def choose_runtime(asked: RuntimeAsked) -> tuple[str, str]:
@@ -47,11 +47,12 @@ def choose_runtime(asked: RuntimeAsked) -> tuple[str, str]:
 
 
 @contextmanager
-def started(home: Path, runtime: str) -> Iterator[str]:
-    """An emulator of our own on a free port; its endpoint. It is stopped however this ends."""
+def started(home: Path, runtime: str, *options: str) -> Iterator[str]:
+    """An emulator of our own on a free port; its endpoint. It is stopped however this ends. `options`: more of its own."""
     home.mkdir(parents=True, exist_ok=True)
     log = home / "emulator.log"
     command = [sys.executable, "-m", "harness.emulator", "--home", str(home), "--port", "0", "--runtime", runtime]
+    command += options
     with log.open("ab") as errors:
         process = subprocess.Popen(
             command,
@@ -60,7 +61,7 @@ def started(home: Path, runtime: str) -> Iterator[str]:
             stderr=errors,
             text=True,
             start_new_session=True,  # Ctrl-C is for the run, which still needs it to clean up
-            env={**os.environ, **emulators.mark()},
+            env={**emulators.inherited(), **emulators.mark()},
         )
     try:
         yield ready(process, log)
@@ -92,7 +93,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def _target(endpoint: str, runtime: str, why: str) -> Target:
+def target(home: Path, endpoint: str, runtime: str, why: str) -> Target:
     return Target(
         name="local",
         region=REGION,
@@ -102,6 +103,7 @@ def _target(endpoint: str, runtime: str, why: str) -> Target:
         compresses=True,
         reach=_reach(endpoint),
         waits=_waits(endpoint),
+        digest=partial(images.digest, home, runtime),
         unsupported=unsupported,
     )
 
@@ -127,35 +129,45 @@ def unsupported(scenario: Scenario) -> str | None:
     if scenario.deploy.controller == "ecs":
         return "ECS-native blue/green (controller: ecs) is not built yet"
     for version in (scenario.release.from_, scenario.release.to):
-        if version.fault is not None and version.fault.kind == "too_much_memory":
-            return "capacity is not counted here: a task that asks for too much memory (too_much_memory) would run all the same"
+        fault = version.fault
+        if fault is not None and fault.kind == "too_much_memory" and scenario.service.capacity is None:
+            return "Fargate's capacity is not counted here: give the scenario instances (service.capacity) for too_much_memory"
     return None
 
 
-def build_images(home: Path, runtime: str, scenarios: Sequence[Scenario]) -> None:
-    """Every image that a version of a scenario runs; each once."""
+def build_images(home: Path, runtime: str, scenarios: Sequence[Scenario], app: OwnApp | None = None) -> None:
+    """Every image that a version of a scenario runs; each once. `app` says how a team's own are built."""
     built: set[str] = set()
     for scenario in scenarios:
         for version in (scenario.release.from_, scenario.release.to):
             image = image_of(scenario.service, version)
             if image not in built:
                 built.add(image)
-                _build(home, runtime, scenario, version, image)
+                _build(home, runtime, scenario, version, image, app)
 
 
-def _build(home: Path, runtime: str, scenario: Scenario, version: Version, image: str) -> None:
+def _build(home: Path, runtime: str, scenario: Scenario, version: Version, image: str, app: OwnApp | None) -> None:
     kind = version.fault.kind if version.fault else None
     if kind == "missing_tag":
-        return
+        return None
+    name, revision = images.split(image)
+    recipe: dict[str, Any] = {}
     if scenario.service.image != images.SAMPLE_APP.name:
-        if runtime == "process" and images.find_process_image(home, image) is None:
-            raise UsageError(
-                f"{scenario.id}: there is no image {image}; make it with: rehearse build --revision {version.version} PATH"
-            )
-        return
-    revision = images.split(image)[1]
-    if kind == "wrong_architecture":
-        other = OTHER_ARCHITECTURE[images.architecture_of_this_machine()]
+        if app is None or app.folder is None or app.image != scenario.service.image:
+            return _expect(home, runtime, scenario, version, image)
+        recipe = {"path": Path(app.folder), "name": name, "command": app.command, "port": app.port}
+    other = OTHER_ARCHITECTURE[images.architecture_of_this_machine()] if kind == "wrong_architecture" else None
+    if other is not None and not recipe:
         images.build_foreign(home, runtime, revision=revision, architecture=other)
     else:
-        images.build(home, runtime, revision=revision)
+        images.build(home, runtime, revision=revision, architecture=other, **recipe)
+    return None
+
+
+def _expect(home: Path, runtime: str, scenario: Scenario, version: Version, image: str) -> None:
+    """An image of somebody's own making: containers come from the engine, or are pulled; processes must have been built."""
+    if runtime == "process" and images.find_process_image(home, image) is None:
+        raise UsageError(
+            f"{scenario.id}: there is no image {image}; make it with: rehearse build --revision {version.version} PATH, or say "
+            "in rehearsal.toml what it is built from: [app] folder"
+        )

@@ -4,10 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from harness import clock
 from harness.emulator.alb import access_log
-from harness.emulator.alb.access_log import AccessLog
+from harness.emulator.alb.access_log import AccessLog, _any_line, json_lines
+from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.messages import AccessRow
+from harness.emulator.alb.options import Options
 from tests.alb.conftest import Balancer, balancer, ended, forward, story
 from tests.alb.features import ask, certificate, group, listen, secure, tls, trusting
 
@@ -137,6 +141,7 @@ def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_
         log.write([ended(ROW._replace(url=f"/{number + n}")) for n in range(500)])
         while log.flush():
             pass
+    log.close()
     kept = [*lines(tmp_path, "test.1.jsonl"), *lines(tmp_path, "test.jsonl")]
     assert access_log.KEPT_ROWS <= len(kept) <= 2 * access_log.KEPT_ROWS
     assert [json.loads(one)["url"] for one in kept[-10_000:]] == [f"/{n}" for n in range(25_000, 35_000)]
@@ -147,8 +152,31 @@ def test_rows_that_come_too_fast_are_dropped_from_the_oldest(tmp_path):
     log.write([ended(ROW._replace(url=f"/{number}")) for number in range(25_000)])
     while log.flush():
         pass
+    log.close()
     kept = lines(tmp_path, "test.jsonl")
     assert [json.loads(one)["url"] for one in kept] == [f"/{number}" for number in range(15_000, 25_000)]
+
+
+@pytest.mark.parametrize("common", [False, True])
+@pytest.mark.parametrize("uri", [b"/a?b=c", b'/a?b="c', b"/a\\b"])
+def test_line_that_is_written_the_quick_way_says_what_the_other_would(uri: bytes, common: bool):
+    heads = Heads(Options(), 80, "http")
+    for number in range(3):
+        raw = b'GET %b HTTP/1.1\r\nHost: x\r\nUser-Agent: a"b\xe4\r\nCookie: %d\r\n\r\n' % (uri, number)
+        head = heads.quick(raw) if common or number < 2 else Heads(Options(), 80, "http").quick(raw)
+    assert head is not None
+    assert (head.common is not None) == common
+    exchange = ended(ROW._replace(time=1000.5, target_group="tg", target_status=200))
+    exchange.head, exchange.traced, exchange.sent_at, exchange.sent = head, 10**11 + 7, exchange.arrived, 249
+    exchange.first_byte = exchange.ended = exchange.arrived + 0.25
+    quick, thorough = (json.loads(one) for one in (json_lines([exchange]), _any_line(exchange)))
+    assert quick == thorough
+    assert (quick["target_time"], quick["url"], quick["user_agent"]) == (0.25, uri.decode(), 'a"b\xe4')
+    assert quick["trace_id"] == exchange.trace.decode()
+    row = exchange.row()
+    assert {name: quick[name] for name in quick if name != "time"} == {
+        name: value for name, value in row._asdict().items() if name in quick and name != "time"
+    }
 
 
 def test_log_that_grew_large_starts_anew_when_it_is_cut(tmp_path, monkeypatch):

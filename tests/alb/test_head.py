@@ -338,6 +338,106 @@ def test_plain_heads_mean_what_the_thorough_parser_says(raw: bytes):
         )
 
 
+varying = st.builds(
+    lambda name, value: name + value,
+    st.sampled_from(
+        [b"Cookie: ", b"cookie:", b"Referer: ", b"If-None-Match: ", b"Range:", b"X-Request-Id: ", b"traceparent: "]
+    ),
+    st.one_of(st.sampled_from([b"a=b", b"", b"x\xff\ty", b"a\0b", b"a\rb", b"a\nHost: evil"]), st.binary(max_size=6)),
+)
+steady = st.lists(
+    st.sampled_from(
+        [
+            b"Accept: */*",
+            b"User-Agent: me",
+            b"Connection: keep-alive",
+            b"x_y: 1",
+            b"X-Y: 2",
+            b"connection: Keep-Alive",
+            b"A:",
+        ]
+    ),
+    max_size=4,
+)
+
+
+@st.composite
+def related(draw: st.DrawFn) -> tuple[bytes, bytes, bytes]:
+    """Two heads that are alike but for what varies, and bytes made of the same lines that may be no head at all."""
+    lines = [b"Host: example.com", *draw(steady)]
+
+    def one(*, broken: bool) -> bytes:
+        mixed = list(lines)
+        for line in draw(st.lists(varying, max_size=3)):
+            mixed.insert(draw(st.integers(0, len(mixed) + 2 * broken)), line)
+        first = draw(
+            st.sampled_from([b"GET / HTTP/1.1", b'GET /a?b="c HTTP/1.1', b"DELETE /%20 HTTP/1.1"])
+            if not broken
+            else request_lines
+        )
+        end = (
+            draw(st.sampled_from([b"\r\n\r\n", b"\r\n", b"\n\n", b"\r\n\r\nCookie: a\r\n", b"\r\n\r\n\r\n"]))
+            if broken
+            else b"\r\n\r\n"
+        )
+        return b"\r\n".join([first, *mixed]) + end
+
+    return one(broken=False), one(broken=False), one(broken=True)
+
+
+def varied(reading: Heads, raw: bytes) -> Head | None:
+    """The head in `raw`, where it is known but for what varies."""
+    head = reading.quick(raw)
+    return head if head is not None and head.common is not None else None
+
+
+@pytest.mark.parametrize("options", [Options(), Options(drop_invalid=True)])
+@pytest.mark.parametrize("port", [80, 8080])
+def test_head_that_varies_from_a_known_one_means_what_the_thorough_parser_says(options: Options, port: int):
+    hits = 0
+
+    @settings(max_examples=300, deadline=None)
+    @given(related())
+    def check(three: tuple[bytes, bytes, bytes]) -> None:
+        nonlocal hits
+        reading = Heads(options, port, "http")
+        for raw in three[:2]:
+            reading.quick(raw)
+        for raw in three:
+            head = varied(reading, raw)
+            if head is None:
+                continue
+            hits += 1
+            assert end_of_head(raw) == len(raw)
+            assert meaning(head) == meaning(thorough(raw))
+            assert head.user_agent() == thorough(raw).user_agent()
+            sent, anew = (
+                as_a_strict_target_reads(one.outgoing + b"\r\n")
+                for one in (head, Heads(options, port, "http").read(raw))
+            )
+            assert [(method, uri, sorted(fields)) for method, uri, fields in sent] == [
+                (method, uri, sorted(fields)) for method, uri, fields in anew
+            ]
+
+    check()
+    assert hits > 30
+
+
+def test_line_behind_a_head_is_no_part_of_it():
+    """What is cut out must be whole lines of the head: else the second of two requests on one connection would become a header."""
+    reading = Heads(Options(), 80, "http")
+    for number in range(2):
+        reading.quick(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+    assert varied(reading, b"GET /2 HTTP/1.1\r\nHost: a\r\nCookie: b\r\n\r\n") is not None
+    for behind in (b"Cookie: b\r\n", b"\r\nCookie: b\r\n", b"Cookie:\r\n\r\n"):
+        assert varied(reading, b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n" + behind) is None
+    for number in range(2):
+        reading.quick(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n" % number)
+    assert varied(reading, b"GET /2 HTTP/1.1\r\nHost: a\r\nCookie: b\r\nX: y\r\n\r\n") is not None
+    assert varied(reading, b"GET /2 HTTP/1.1\r\nHost: a\r\r\nCookie: b\nX: y\r\n\r\n") is None
+    assert varied(reading, b"GET /2 HTTP/1.1\r\nHost: a\r\nCookie: b\rX: y\r\n\r\n") is None
+
+
 @settings(max_examples=600, deadline=None)
 @given(raw_heads)
 def test_any_head_is_refused_or_becomes_one_request_that_a_strict_target_accepts(raw: bytes):

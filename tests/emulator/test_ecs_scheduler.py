@@ -115,7 +115,6 @@ class Behind(Emulated):
             taskDefinition=await self.revision("app:2", status),
             loadBalancers=_balancers(self.green),
             externalId="d-1",
-            startedBy="CODE_DEPLOY",
             **RUN,
         )
         return str(answer["taskSet"]["id"])

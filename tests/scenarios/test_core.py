@@ -47,7 +47,7 @@ class Run:
         return journal.read(self.out / scenario / "journal.jsonl")
 
 
-def rehearse(home: Path, *arguments: str) -> Run:
+def rehearse(home: Path, *arguments: str, timeout: float = 400) -> Run:
     out = home / "out"
     done = subprocess.run(
         [sys.executable, "-m", "harness.cli", "run", "--out", str(out), *arguments],
@@ -55,7 +55,7 @@ def rehearse(home: Path, *arguments: str) -> Run:
         env={**os.environ, "REHEARSAL_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=timeout,
     )
     return Run(done.returncode, done.stdout + done.stderr, out, home)
 
@@ -133,6 +133,41 @@ def test_draining_answers_every_request_that_was_in_flight(pack: Run):
     requests = journal.of(pack.events("draining"), journal.RequestDone)
     assert any(one.at - one.sent >= 2.9 for one in requests)
     assert {one.status for one in requests} == {200}
+
+
+def test_journal_names_images_by_digest_where_the_api_is_and_no_secret(pack: Run):
+    events = pack.events("happy-canary")
+    (made,) = journal.of(events, journal.Provisioned)
+    assert set(made.images) == {"v1", "v2"}
+    assert all("@sha256:" in image for image in made.images.values())
+    assert str(made.endpoint).startswith("http://127.0.0.1:")
+    assert set(made.listeners) == {"production", "test"}
+    text = (pack.out / "happy-canary" / "journal.jsonl").read_text().lower()
+    assert "secret" not in text
+    assert "access_key" not in text
+
+
+def test_journal_follows_every_task_and_target_by_name(pack: Run):
+    events = pack.events("happy-canary")
+    tasks = {one.task: one for one in journal.of(events, journal.TaskSeen)}
+    assert {(one.side, one.version) for one in tasks.values()} == {("blue", "v1"), ("green", "v2")}
+    healthy = {
+        target.rpartition(":")[0]
+        for one in journal.of(events, journal.TargetHealthSeen)
+        for target, state in one.targets.items()
+        if state == "healthy"
+    }
+    assert {one.address for one in tasks.values()} == healthy
+
+
+def test_compressed_waits_are_journalled_while_they_last(pack: Run):
+    """So that who looks on sees both clocks."""
+    events = pack.events("happy-canary")
+    wait = next(index for index, one in enumerate(events) if isinstance(one, journal.Waited))
+    end = next(i for i, one in enumerate(events) if isinstance(one, journal.DeploymentSeen) and one.completed)
+    assert wait < end
+    waits = [(one.why, one.at) for one in journal.of(events, journal.Waited)]
+    assert len(waits) == len(set(waits)) == 2
 
 
 def test_report_judges_again_without_any_target(pack: Run):

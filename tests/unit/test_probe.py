@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from harness.driver import until
-from harness.journal import ProbeEnded, RequestDone
+from harness.journal import ProbeEnded, RequestDone, WebsocketEnded
 from harness.probe.feed import Feed, Line
 from harness.probe.summary import Summary
 
@@ -27,6 +29,8 @@ class Site:
     def __init__(self) -> None:
         self.status, self.delay, self.headers = 200, 0.0, {"X-App-Version": "v1"}
         self.stalled, self.connections, self.hosts = threading.Event(), 0, set[str]()
+        self.asked: list[tuple[str, str, bytes, str | None]] = []
+        self.body = b"ok"
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,6 +42,7 @@ class Site:
 
             def do_GET(self) -> None:
                 site.hosts.add(self.headers["Host"])
+                site.asked.append((self.command, self.path, self._body(), self.headers.get("Cookie")))
                 if self.path == "/drop":
                     self.close_connection = True
                     return
@@ -56,9 +61,14 @@ class Site:
                     self.end_headers()
                     self.wfile.write(b"ok")
                 else:
-                    self.send_header("Content-Length", "2")
+                    self.send_header("Content-Length", str(len(site.body)))
                     self.end_headers()
-                    self.wfile.write(b"ok")
+                    self.wfile.write(site.body)
+
+            do_POST = do_GET
+
+            def _body(self) -> bytes:
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -93,7 +103,7 @@ def site() -> Iterator[Site]:
 
 
 @contextmanager
-def probing(url: str, *, rate: float = 50, timeout: float = 5.0, **more: str) -> Iterator[tuple[Feed, list[Line]]]:
+def probing(url: str, *, rate: float = 50, timeout: float = 5.0, **more: Any) -> Iterator[tuple[Feed, list[Line]]]:
     lines: list[Line] = []
     feed = Feed(url, rate=rate, timeout=timeout, on_line=lines.append, **more)
     try:
@@ -211,6 +221,105 @@ def test_error_answers_and_answers_without_version_are_told_apart(site: Site):
 
 
 COMMAND = [sys.executable, "-m", "harness.probe", "--rate", "50", "--timeout", "2"]
+
+
+def test_several_requests_come_with_their_bodies_and_weights(site: Site):
+    kinds = [{"path": "/", "weight": 3}, {"path": "/cart", "method": "POST", "body": '{"item": "tea"}'}]
+    with probing(site.url, rate=100, more=["--requests", json.dumps(kinds)]) as (feed, lines):
+        wait_for(lines, 80)
+        feed.stop()
+    assert {one[:3] for one in site.asked} == {("GET", "/", b""), ("POST", "/cart", b'{"item": "tea"}')}
+    assert sum(one[0] == "POST" for one in site.asked) == pytest.approx(len(site.asked) / 4, abs=1)
+    assert {one.status for one in answers(lines)} == {200}
+
+
+def test_each_session_keeps_its_own_cookies(site: Site):
+    site.headers = {"Set-Cookie": "seen=yes; Path=/; HttpOnly"}
+    with probing(site.url, rate=50, more=["--sessions", "4"]) as (_, lines):
+        wait_for(lines, 20)
+    cookies = [one[3] for one in site.asked]
+    assert cookies[:4] == [None] * 4
+    assert set(cookies[8:]) == {"seen=yes"}
+
+
+def test_without_sessions_nobody_keeps_a_cookie(site: Site):
+    site.headers = {"Set-Cookie": "seen=yes"}
+    with probing(site.url) as (_, lines):
+        wait_for(lines, 10)
+    assert {one[3] for one in site.asked} == {None}
+
+
+@pytest.mark.parametrize(
+    ("body", "version"), [(b'{"build": {"version": "v7"}}', "v7"), (b'{"build": {}}', None), (b"<html>", None)]
+)
+def test_version_can_be_in_the_json_of_an_answer(site: Site, body: bytes, version: str | None):
+    site.body = body
+    with probing(site.url, more=["--version-json", "build.version"]) as (_, lines):
+        wait_for(lines, 5)
+    assert {one.version for one in answers(lines)} == {version}
+
+
+def test_version_can_be_in_another_header(site: Site):
+    site.headers = {"X-Release": "2026.11"}
+    with probing(site.url, more=["--version-header", "X-Release"]) as (_, lines):
+        wait_for(lines, 5)
+    assert {one.version for one in answers(lines)} == {"2026.11"}
+
+
+# ---- connections that stay open
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def sample_app() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Its URL, and its process."""
+    folder = Path(__file__).parents[2] / "sampleapp"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "APP_VERSION": "v1"}
+    app = subprocess.Popen([sys.executable, "-m", "gunicorn", "app:app"], cwd=folder, env=environment)
+    try:
+        until(lambda: listens(port), 15, "the sample app", every=0.1)
+        yield f"http://127.0.0.1:{port}/", app
+    finally:
+        app.kill()
+        app.wait()
+
+
+def ended(lines: list[Line]) -> list[WebsocketEnded]:
+    return [line for line in lines if isinstance(line, WebsocketEnded)]
+
+
+def test_websocket_that_its_user_leaves_is_not_cut():
+    with sample_app() as (url, _), probing(url, more=["--websockets", "3"]) as (feed, lines):
+        wait_for(lines, 30)
+        feed.stop()
+    assert [(one.cut, one.error) for one in ended(lines)] == [(False, None)] * 3
+    assert all(one.opened for one in ended(lines))
+
+
+def test_websocket_that_the_service_ends_is_cut():
+    with sample_app() as (url, app), probing(url, timeout=2, more=["--websockets", "3"]) as (_, lines):
+        wait_for(lines, 20)
+        for worker in psutil.Process(app.pid).children():
+            worker.kill()
+        app.kill()
+        until(lambda: len(ended(lines)), 15, "the end of three connections", done=lambda seen: seen == 3)
+    assert {one.cut for one in ended(lines)} == {True}
+    assert all(one.error for one in ended(lines))
+
+
+def test_websocket_that_is_not_upgraded_never_opened(site: Site):
+    with probing(site.url, more=["--websockets", "1"]) as (feed, lines):
+        wait_for(lines, 5)
+        feed.stop()
+    (one,) = ended(lines)
+    assert (one.opened, one.cut, one.error) == (None, False, "no upgrade: the answer was 200")
 
 
 def test_sigterm_ends_the_probe_with_its_last_line(site: Site):

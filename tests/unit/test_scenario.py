@@ -130,7 +130,15 @@ def test_fault_of_the_app_is_an_environment(broken: Fault, environment: dict[str
 def test_every_kind_of_the_language_is_known():
     assert set(get_args(FaultKind)) == {
         *("http_status", "latency", "crash", "slow_start", "exit_on_sigterm", "ignore_sigterm", "wrong_body"),
-        *("unhealthy", "oom", "missing_tag", "wrong_architecture", "wrong_container_port", "too_much_memory"),
+        *(
+            "unhealthy",
+            "oom",
+            "missing_tag",
+            "wrong_architecture",
+            "wrong_container_port",
+            "wrong_app_spec_port",
+            "too_much_memory",
+        ),
     }
 
 

@@ -1,7 +1,8 @@
 """A lifecycle hook function (A.7): asks the service what RULES say and tells CodeDeploy whether it answered as it should.
 
 It runs in Lambda, or in the emulator, with nothing of this project beside it: the standard library and boto3 only.
-RULES is a JSON list of {"url", "status", "repeat", "json" (a part of the body), "header" ({name: value}), "host", "timeout"}.
+RULES is a JSON list of {"url", "status", "repeat", "json" (a part of the body), "header" ({name: value}), "host", "timeout"}; one
+without a "url" checks nothing, and after one with "never_calls_back" CodeDeploy is told nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ import boto3
 
 def handler(event: dict[str, str], context: object) -> None:
     """`event` is {"DeploymentId", "LifecycleEventHookExecutionId"}; the answer is the call to CodeDeploy, not a return value."""
-    problem = next((found for rule in json.loads(os.environ["RULES"]) if (found := broken(rule))), None)
+    rules = json.loads(os.environ["RULES"])
+    problem = next((found for rule in rules if "url" in rule and (found := broken(rule))), None)
     print(f"FAIL {problem}" if problem else "PASS")
+    if any(rule.get("never_calls_back") for rule in rules):
+        return
     boto3.client("codedeploy").put_lifecycle_event_hook_execution_status(
         deploymentId=event["DeploymentId"],
         lifecycleEventHookExecutionId=event["LifecycleEventHookExecutionId"],

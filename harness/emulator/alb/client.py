@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 from harness import clock
 from harness.emulator.alb import answers
-from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.exchange import TRACES, Exchange
 from harness.emulator.alb.framing import BadFraming
 from harness.emulator.alb.head import Head, end_of_head, too_large
-from harness.emulator.alb.rules import FixedResponse, Forward, Redirect
-from harness.emulator.alb.upstream import Upstream, connect
+from harness.emulator.alb.rules import Action, FixedResponse, Forward, Redirect
+from harness.emulator.alb.upstream import Upstream, connect, write_at_once
 
 if TYPE_CHECKING:
     from harness.emulator.alb.listener import Listener
@@ -42,10 +42,12 @@ class Client(asyncio.Protocol):
         "origin",
         "paused",
         "peer",
-        "previous",
         "ready",
+        "since",
+        "tail",
         "transport",
         "tunnel",
+        "until",
     )
 
     def __init__(self, listener: Listener) -> None:
@@ -53,10 +55,9 @@ class Client(asyncio.Protocol):
         self.current: Exchange | None = None
         self.tunnel: Upstream | None = None
         self.buffer = b""
-        self.logged = ""  # what every line of the access log says of it: filled in by the log
+        self.logged = b""  # what every line of the access log says of it: filled in by the log
         self.ready = True
         self.closing = self.ended = self.paused = self.full = False
-        self.previous = 0  # hash of the latest head: two alike in a row are worth remembering
         self.active = self.born = clock.now()
 
     # ---- the connection
@@ -65,6 +66,7 @@ class Client(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         listener, peer = self.listener, transport.get_extra_info("peername") or ("127.0.0.1", 0)
         self.ip, self.peer = str(peer[0]), f"{peer[0]}:{peer[1]}"
+        write_at_once(self.transport)
         self.configure()
         listener.clients.add(self)
 
@@ -74,7 +76,13 @@ class Client(asyncio.Protocol):
         self.expires = self.born + options.keep_alive
         self.origin = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
-        self.forwarded = xff + self.listener.forwarded
+        self.forwarded = xff.replace(b"%", b"%%") + self.listener.forwarded
+        self.since = self.until = 0.0
+
+    def turn(self, second: int) -> None:
+        """How the heads of requests end that arrive in another second: `tail` has a place for the number in the trace id."""
+        self.since, self.until = float(second), second + 1.0
+        self.tail = b"X-Amzn-Trace-Id: %b\r\n%b\r\n" % (TRACES % second, self.forwarded)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.listener.clients.discard(self)
@@ -131,41 +139,46 @@ class Client(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """The beginning of a request, maybe all of it, maybe more."""
-        data = data.lstrip(b"\r\n")
-        if not data:
-            self.buffer, self.ready = b"", True
-            return
-        if self.ready:
-            self.ready = False
-            self.active = clock.now()  # from here on the whole head has one idle timeout
         heads = self.listener.heads
         head = heads.quick(data)
         if head is None:
-            end = end_of_head(data)
-            if end < 0:
-                self.buffer = data
-                if status := too_large(data) or (400 if self.ended else 0):
-                    self._refuse(status)
+            data = data.lstrip(b"\r\n")
+            head = self._read_with_care(data)
+            if head is None:
                 return
-            head = heads.read(data[:end])
         self.buffer = b""
         if head.size == len(data):
-            mark = hash(data)
-            if mark == self.previous and not head.length:
-                heads.learn(data, head)
-            self.previous = mark
+            heads.learn(data, head)
             self.serve(head)
         else:
             self.serve(head, data[head.size :])
+
+    def _read_with_care(self, data: bytes) -> Head | None:
+        """None where the head has not come in full; then it waits in `buffer`, or it is refused already."""
+        if not data:
+            self.buffer, self.ready = b"", True
+            return None
+        if self.ready:
+            self.ready = False
+            self.active = clock.now()  # from here on the whole head has one idle timeout
+        end = end_of_head(data)
+        if end >= 0:
+            return self.listener.heads.read(data[:end])
+        self.buffer = data
+        if status := too_large(data) or (400 if self.ended else 0):
+            self._refuse(status)
+        return None
 
     def serve(self, head: Head, rest: bytes = b"") -> None:
         """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""
         self.ready = False
         exchange = self.current = Exchange(head, self)
-        self.active = exchange.arrived
-        if exchange.arrived > self.expires:
+        self.active = now = exchange.arrived
+        if now > self.expires:
             exchange.keep_alive = False
-        if head.status:
+        if head.simple and not rest:
+            self._route(exchange)
+        elif head.status:
             exchange.keep_alive = False
             self.buffer = rest
             self.fail(exchange, head.status, "BadRequest")
@@ -232,11 +245,19 @@ class Client(asyncio.Protocol):
     # ---- one exchange
 
     def _route(self, exchange: Exchange) -> None:
-        exchange.rule = rule = self.listener.route(exchange)
-        action = rule.action if rule is not None else None
+        for rule in self.listener.rules:
+            if not rule.conditions or rule.matches(exchange):
+                break
+        else:
+            self.fail(exchange, 503, "NoRule")
+            return
+        exchange.rule, action = rule, rule.action
         if type(action) is Forward:
             self._forward(exchange, action)
-            return
+        else:
+            self._answer_by_itself(exchange, action)
+
+    def _answer_by_itself(self, exchange: Exchange, action: Action) -> None:
         match action:
             case FixedResponse(status, content_type, body):
                 close, bare = self._must_close(exchange), exchange.method == b"HEAD"
@@ -246,22 +267,19 @@ class Client(asyncio.Protocol):
                 where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
                 self._answer(exchange, code, answers.redirect(redirect.status, where, close=close, head_only=bare))
-            case _:
-                self.fail(exchange, 503, "NoRule")
 
     def _forward(self, exchange: Exchange, forward: Forward) -> None:
-        """Group, target and count in one step; nothing is awaited between them."""
-        member = forward.take(exchange)
+        """Group, target and count in one step; nothing is awaited between them. On a connection that is there, else on a new one."""
+        member = exchange.member = forward.take(exchange)
         if member is None:
             self.fail(exchange, 503, "NoTargets")
             return
-        exchange.member = member
         while member.idle:
             upstream = member.idle.pop()
             if exchange.arrived - upstream.parked > self.listener.options.idle_timeout:
                 upstream.transport.close()  # the target may close it any moment, which would be a 502 (C.5)
             elif not upstream.transport.is_closing():
-                upstream.begin(self, exchange)
+                upstream.begin(self, exchange, exchange.arrived)
                 return
         asyncio.ensure_future(connect(self, exchange, member))  # noqa: RUF006 it ends by itself within the connect timeout
 
@@ -288,7 +306,7 @@ class Client(asyncio.Protocol):
 
     def finish(self, exchange: Exchange, status: int, reason: str = "-") -> None:
         """The answer is out: log it, and go on with the next request or close."""
-        self._end(exchange, status, reason)
+        self._end(exchange, status, reason, exchange.ended)
         self.current = None
         self.active = exchange.ended
         if not exchange.keep_alive or not exchange.complete or (self.ended and not self.buffer):
@@ -319,11 +337,11 @@ class Client(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def _end(self, exchange: Exchange, status: int, reason: str) -> None:
-        """Exactly once for each exchange: it is no longer in flight, and it is logged."""
+    def _end(self, exchange: Exchange, status: int, reason: str, ended: float = 0.0) -> None:
+        """Exactly once for each exchange: it is no longer in flight, and it is logged. `ended` saves a look at the clock."""
         if (member := exchange.member) is not None:
             member.in_flight -= 1
-        exchange.elb_status, exchange.error_reason, exchange.ended = status, reason, clock.now()
+        exchange.elb_status, exchange.error_reason, exchange.ended = status, reason, ended or clock.now()
         self.listener.record(exchange)
 
     # ---- time

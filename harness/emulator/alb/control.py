@@ -177,7 +177,7 @@ class Control:
 
     def _read_connections(self, balancer: str, ours: list[Listener], theirs: list[Group], now: float) -> None:
         members = [member for group in theirs for member in group.members.values()]
-        active = sum(len(one.clients) for one in ours) + sum(len(one.idle) + len(one.busy) for one in members)
+        active = sum(len(one.clients) for one in ours) + sum(len(one.connections) for one in members)
         if active:
             self._journal.gauges.append(gauge("ActiveConnectionCount", balancer, "", active, now))
         ever: dict[Listener | Group, int] = {one: one.accepted for one in ours} | {one: one.connected for one in theirs}

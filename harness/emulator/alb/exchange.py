@@ -21,23 +21,24 @@ if TYPE_CHECKING:
     from harness.emulator.alb.upstream import Upstream
 
 # Trace ids need to differ, not to be secret: drawing random bits for every request would cost more than all the rest of this file.
-OWN_TRACES = secrets.token_hex(6).encode()
-next_trace = itertools.count(1).__next__
+# A template with one place, for a running number of twelve digits, once the second of arrival is filled in.
+TRACES = b"Root=1-%%08x-%b%%%%d" % secrets.token_hex(6).encode()
+next_trace = itertools.count(10**11).__next__
 
 
 class Exchange:
     """`arrived`, `sent_at` and `first_byte` are seconds since the epoch, 0 where it has not come to that.
 
     `add_headers` is for whoever routes: whole header lines that the client gets beside the target's own. `keep_alive` and `reuse` say
-    whether the client's and the target's connection may serve another request. The defaults sit in the class: a request without a body
-    sets only what differs.
+    whether the client's and the target's connection may serve another request. `traced` is the number in our own trace id, 0 before it
+    was sent on. The defaults sit in the class: a request with a simple head sets only what differs.
     """
 
     body: Body | None = None
     add_headers = b""
     sticky: Sticky | None = None
     location = "-"  # where a redirect sent the client
-    reuse = True
+    keep_alive = reuse = complete = True
     answered = False
     received = sent = pending_size = 0
     pending: list[bytes] | None = None
@@ -46,23 +47,51 @@ class Exchange:
     member: Member | None = None
     rule: Rule | None = None
     sent_at = first_byte = 0.0
-    trace = b""
+    traced = 0
     ended = 0.0
     elb_status = 0
     error_reason = "-"
     secured: Secured | None = None
 
     def __init__(self, head: Head, client: Client) -> None:
-        self.head, self.client, self.client_ip = head, client, client.ip
-        self.method, self.host, self.path, self.query = head.method, head.host, head.path, head.query
-        self.arrived = clock.now()
+        self.head, self.client, self.arrived = head, client, clock.now()
+        if not head.simple:
+            self._begin(head)
+
+    def _begin(self, head: Head) -> None:
         self.keep_alive = head.keep_alive
         if head.length:
             self.complete, self.body = False, head.body()
-        else:
-            self.complete = True
         if head.tier >= Tier.AMBIGUOUS:  # whatever else it may have meant to somebody must not meet another request
             self.keep_alive = self.reuse = False
+
+    @property
+    def method(self) -> bytes:
+        return self.head.method
+
+    @property
+    def host(self) -> bytes:
+        return self.head.host
+
+    @property
+    def path(self) -> bytes:
+        return self.head.path
+
+    @property
+    def query(self) -> bytes:
+        return self.head.query
+
+    @property
+    def client_ip(self) -> str:
+        return self.client.ip
+
+    @property
+    def trace(self) -> bytes:
+        """The trace id that the target got: ours, or ours in front of the client's; empty where nothing was sent on."""
+        if not self.traced:
+            return b""
+        trace, given = TRACES % int(self.arrived) % self.traced, self.head.trace
+        return b"Self" + trace[4:] + b";" + given if b"Root=" in given else trace
 
     def header(self, name: bytes) -> list[bytes]:
         return self.head.header(name)
@@ -75,15 +104,14 @@ class Exchange:
 
     def outgoing(self, client: Client) -> bytes:
         """The request head as the target gets it (C.7)."""
-        head = self.head
-        self.trace = trace = b"Root=1-%08x-%b%012x" % (int(self.arrived), OWN_TRACES, next_trace())
-        if head.xff is None and not head.trace:
-            return b"%bX-Amzn-Trace-Id: %b\r\n%b\r\n" % (head.outgoing, trace, client.forwarded)
-        if b"Root=" in head.trace:
-            self.trace = trace = b"Self" + trace[4:] + b";" + head.trace
-        listener = client.listener
+        head, listener = self.head, client.listener
+        self.traced = next_trace()
+        if head.simple or (head.xff is None and not head.trace):
+            if not client.since <= self.arrived < client.until:
+                client.turn(int(self.arrived))
+            return head.outgoing + client.tail % self.traced
         came_from = _came_from(head.xff, client.origin, listener.options.xff)
-        return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (head.outgoing, trace, came_from, listener.forwarded)
+        return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (head.outgoing, self.trace, came_from, listener.forwarded)
 
     def times(self) -> tuple[float, float, float]:
         """Seconds until it was sent on, until the target answered, and until the end; -1 where it has not come to that."""

@@ -59,8 +59,11 @@ class Head:
     reason = "-"
     size = 0
     fields: tuple[Field, ...] | None = None
-    logged = ""  # what every line of the access log says of it: filled in by the log
+    logged = described = b""  # what every line of the access log says of it: filled in by the log
     outgoing = b""  # what a target gets of it, up to the forwarding headers: filled in by `Heads`
+    # No refusal, body, HEAD, upgrade, close, ambiguity, X-Forwarded-For or trace id: nothing to look out for. Filled in by `Heads`.
+    simple = False
+    common: Head | None = None  # another head with the same User-Agent, host and classification
     _lines = b""
 
     def header(self, name: bytes) -> list[bytes]:
@@ -79,6 +82,8 @@ class Head:
 
     def user_agent(self) -> bytes:
         """The first User-Agent, `-` where there is none."""
+        if self.common is not None:
+            return self.common.user_agent()
         if self.fields is None:
             found = USER_AGENT.search(self._lines.lower())
             return self._lines[found.start(1) : found.end(1)] if found else b"-"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.messages import AccessRow, Datum
 from harness.emulator.alb.metrics import Meter
 
-BATCH = 0.01  # seconds that rows wait: longer batches cost the latency of those that come meanwhile
+BATCH = 0.02  # seconds that rows wait
+MORE = 0.005  # and seconds between two steps of writing, where there are too many rows for one
 MOST_NEWS = 100  # rows that are told to the emulator at once; the logs have them all
 
 
@@ -38,25 +39,25 @@ class Journal:
         """Exactly once for each request that has ended. What is made of it can wait: here it would cost the next one's latency."""
         self._ended.append(exchange)
         if not self._due:
-            self._wake()
+            self._wake(BATCH)
 
-    def _wake(self) -> None:
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_later(BATCH, self._step)
+    def _wake(self, after: float) -> None:
+        self._due = True
+        asyncio.get_running_loop().call_later(after, self._step)
 
     def _step(self) -> None:
         self._due = False
         self.settle()
         more = [log.flush() for log in self._logs.values()]
         if any(more):
-            self._wake()
+            self._wake(MORE)
 
     def close(self) -> None:
         """Write all that is left."""
         self.settle()
         for log in self._logs.values():
             log.flush(KEPT_ROWS)
+            log.close()
 
     def settle(self) -> None:
         """Count and log what has ended since."""
@@ -68,10 +69,10 @@ class Journal:
             self._news.extend(ended)
         if self._folder is None:
             return
-        by_balancer: defaultdict[str, list[Exchange]] = defaultdict(list)
-        for exchange in ended:
-            by_balancer[exchange.client.listener.load_balancer].append(exchange)
-        for load_balancer, some in by_balancer.items():
+        balancers = {exchange.client.listener.load_balancer for exchange in ended}
+        for load_balancer in balancers:
+            alone = len(balancers) == 1
+            some = ended if alone else [one for one in ended if one.client.listener.load_balancer == load_balancer]
             self._log_of(self._folder, load_balancer).write(some)
 
     def news(self, targets: Callable[[str], int]) -> tuple[list[AccessRow], list[Datum]]:

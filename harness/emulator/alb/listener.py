@@ -7,17 +7,17 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from harness.emulator import bind
 from harness.emulator.alb.client import Client
 from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.options import Options
 from harness.emulator.alb.reply import Reply
-from harness.emulator.alb.rules import Asked, Rule, compile_rules
+from harness.emulator.alb.rules import Rule, compile_rules
 from harness.emulator.alb.targets import Group
 from harness.emulator.alb.tls import Front, Tls
 
-FALLBACK_PORTS = range(18000, 20000)
 BACKLOG = 1024
 
 
@@ -57,12 +57,6 @@ class Listener:
                 client.configure()
         self.rules = compiled
 
-    def route(self, asked: Asked) -> Rule | None:
-        for rule in self.rules:
-            if not rule.conditions or rule.matches(asked):
-                return rule
-        return None
-
     def _record_secured(self, exchange: Exchange) -> None:
         """Log a request that has ended, with what TLS knows of its connection."""
         secured = exchange.client.transport.get_extra_info("ssl_object")
@@ -71,12 +65,13 @@ class Listener:
         self._record(exchange)
 
     def bind(self) -> None:
-        """127.0.0.1 and the declared port, where it is free and allowed, else the next free one of a fixed range."""
-        for port in (self.port, *FALLBACK_PORTS):
+        """The declared port, where it is free and allowed, else the next free one of a fixed range (bind.py)."""
+        ports = bind.listener_ports(self.port)
+        for port in ports:
             listening = socket.socket()
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                listening.bind(("127.0.0.1", port))
+                listening.bind((bind.address(), port))
                 listening.listen(BACKLOG)
             except OSError:
                 listening.close()
@@ -84,9 +79,7 @@ class Listener:
             listening.setblocking(False)
             self._socket, self.bound = listening, port
             return
-        raise ListenerUnsupported(
-            f"no port of {FALLBACK_PORTS.start}-{FALLBACK_PORTS.stop - 1} is free for listener {self.arn}"
-        )
+        raise ListenerUnsupported(f"no port up to {ports[-1]} is free for listener {self.arn}")
 
     async def serve(self, tls: Tls | None) -> None:
         """Accept connections, with TLS or without. Raises CertificateUnusable, and then nothing has changed.
@@ -120,7 +113,7 @@ class Listener:
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long (C.5), and forget heads."""
-        self.heads.memo.forget(now)
+        self.heads.forget(now)
         self.replies.forget(now)
         for client in list(self.clients):
             client.check_idle(now)

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.messages import Datum
+from harness.emulator.alb.rules import Rule
+from harness.emulator.alb.targets import Member
+
+if TYPE_CHECKING:
+    from harness.emulator.alb.listener import Listener
 
 RESOLUTION = 0.1  # seconds that share a datum
 TICKS = 10_000  # response times are kept to a tenth of a millisecond
@@ -28,23 +34,20 @@ class Meter:
         self._extra: Counter[tuple[str, Place]] = Counter()
 
     def add(self, finished: Iterable[Exchange], now: float) -> None:
-        """Count requests that have ended. Most are alike, so they are first counted by what they share, in C."""
-        ended = list(finished)
+        """Count requests that have ended. Most are alike, so they are first sorted by what they share."""
         at = round(now // RESOLUTION * RESOLUTION, 1)
-        alike = Counter(
-            [(one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason) for one in ended]
+        alike: defaultdict[tuple[Listener, Member | None, int | None, int, Rule | None, str], list[float]] = (
+            defaultdict(list)
         )
-        for (listener, member, target_status, status, rule, reason), number in alike.items():
+        for one in finished:
+            key = (one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason)
+            alike[key].append((one.first_byte - one.sent_at) * TICKS)
+        for (listener, member, target_status, status, rule, reason), waits in alike.items():
             place = (listener.load_balancer, member.group.arn if member else "", at)
             action = type(rule.action).__name__ if rule else "-"
-            self._outcomes[place, (member is not None, target_status, status, action, reason)] += number
-        times: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for one in ended:
-            if one.first_byte and one.member:
-                where = (one.client.listener.load_balancer, one.member.group.arn)
-                times[where].append(int((one.first_byte - one.sent_at) * TICKS))
-        for (balancer, group), values in times.items():
-            self._times[balancer, group, at].update(values)
+            self._outcomes[place, (member is not None, target_status, status, action, reason)] += len(waits)
+            if member is not None and target_status is not None:
+                self._times[place].update(map(int, waits))
 
     def count(self, name: str, load_balancer: str, number: int, now: float) -> None:
         """Something of a load balancer that is no request."""

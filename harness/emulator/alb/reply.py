@@ -12,18 +12,22 @@ HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[ \t]*+([^\0\r\n]*+)")
 OURS = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"trailer"))
 
 
+STAYS, CLOSES = b"Connection: keep-alive\r\n\r\n", b"Connection: close\r\n\r\n"
+
+
 class BadAnswer(ValueError):
     """The target's answer is not HTTP: the client gets 502."""
 
 
 class Reply:
     """`lines` go to the client as they are; framing, Connection and the empty line are still to come. `length` is None where none was
-    given. `plain`: an answer of HTTP/1.1 with a length, that leaves its connection open. Nobody writes to it after `parse`."""
+    given. `plain`: an answer of HTTP/1.1 with a length, that leaves its connection open; `stays` is its whole head for a client whose
+    connection stays open too. Nobody writes to it after `parse`."""
 
-    __slots__ = ("chunked", "keep_alive", "length", "lines", "plain", "status", "upgrade")
+    __slots__ = ("chunked", "keep_alive", "length", "lines", "plain", "status", "stays", "upgrade")
 
     def __init__(self, status: int) -> None:
-        self.status, self.lines, self.upgrade = status, b"", b""
+        self.status, self.lines, self.stays, self.upgrade = status, b"", b"", b""
         self.length: int | None = None
         self.chunked = self.plain = False
         self.keep_alive = True
@@ -61,6 +65,7 @@ def parse(raw: bytes) -> Reply:
     if reply.chunked and (reply.length is not None or not http11):
         raise BadAnswer("chunks, and a length or HTTP/1.0")
     reply.lines = b"\r\n".join(kept) + b"\r\n"
+    reply.stays = reply.lines + STAYS
     reply.plain = (
         reply.status >= 200 and reply.keep_alive and reply.length is not None and reply.status not in (204, 304)
     )

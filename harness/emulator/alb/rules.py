@@ -23,13 +23,19 @@ from harness.emulator.alb.targets import Group, Member
 class Asked(Protocol):
     """What a condition may look at."""
 
-    method: bytes
-    host: bytes
-    path: bytes
-    query: bytes
-    client_ip: str
     arrived: float
     sticky: Sticky | None
+
+    @property
+    def method(self) -> bytes: ...
+    @property
+    def host(self) -> bytes: ...
+    @property
+    def path(self) -> bytes: ...
+    @property
+    def query(self) -> bytes: ...
+    @property
+    def client_ip(self) -> str: ...
 
     def header(self, name: bytes) -> list[bytes]:
         """Values of a header; `name` in lower case."""
@@ -49,10 +55,11 @@ class Forward:
     sums: tuple[int, ...]
     duration: float = 0.0
     tokens: Mapping[bytes, Group] = field(default_factory=dict)
+    only: Group | None = None  # where there is nothing to choose
 
     def take(self, asked: Asked) -> Member | None:
         """Group, target and count in one step; None where nobody can have the request."""
-        group = self._remembered(asked) if self.duration else self.choose()
+        group = self.only or (self._remembered(asked) if self.duration else self.choose())
         return group.take(asked) if group is not None else None
 
     def _remembered(self, asked: Asked) -> Group | None:
@@ -117,6 +124,11 @@ class Rule:
     conditions: tuple[Condition, ...]
     action: Action
     groups: frozenset[str]  # ARNs it forwards to, weight 0 included: they are in use
+    logged: bytes = field(init=False)  # what a line of the access log says of it
+
+    def __post_init__(self) -> None:
+        said = f'"rule_priority": "{self.priority}", "actions": "{type(self.action).__name__}"'
+        object.__setattr__(self, "logged", said.encode())
 
     def matches(self, asked: Asked) -> bool:
         return all(condition(asked) for condition in self.conditions)
@@ -149,7 +161,9 @@ def _action(raw: Mapping[str, Any], weights: Mapping[str, int], group: Callable[
         case "forward":
             live = {arn: weight for arn, weight in weights.items() if weight > 0}
             tokens = {one.token: one for one in map(group, weights)}
-            return Forward(tuple(map(group, live)), tuple(itertools.accumulate(live.values())), _duration(raw), tokens)
+            groups, duration = tuple(map(group, live)), _duration(raw)
+            only = groups[0] if len(groups) == 1 and not duration else None
+            return Forward(groups, tuple(itertools.accumulate(live.values())), duration, tokens, only)
         case "fixed-response":
             fixed = raw["FixedResponseConfig"]
             return FixedResponse(int(fixed["StatusCode"]), fixed.get("ContentType", ""), fixed.get("MessageBody", ""))

@@ -44,11 +44,11 @@ class Member:
         self.health: Health = REGISTERING
         self.in_flight = 0
         self.idle: list[Upstream] = []
-        self.busy: set[Upstream] = set()
+        self.connections: set[Upstream] = set()  # all of them, idle or not
         self.checking: asyncio.Task[None] | None = None
         self.passed = self.failed = 0
         self.warm_at, self.founder = 0.0, False
-        self.logged = ""  # what a line of the access log says of it: filled in by the log
+        self.logged = b""  # what a line of the access log says of it: filled in by the log
         self.token = token_of("target", group.arn, self.name)
 
     @property
@@ -84,7 +84,7 @@ class Member:
             connection.transport.close()
         self.idle.clear()
         if also_busy:
-            for connection in list(self.busy):
+            for connection in [one for one in self.connections if one.exchange is not None]:
                 connection.abandon()
 
 
@@ -103,7 +103,7 @@ class Group:
         self.algorithm, self.slow_start = "round_robin", 0.0
         self.least_healthy: tuple[int, int] = (1, 0)
         self._candidates: list[Member] = []
-        self._turn = 0
+        self._turn, self._in_turn = 0, True  # one after the other, with nothing else to look at
         self._warm_at = 0.0  # from then on nobody is in slow start
 
     def configure(self, health_check: Mapping[str, Any], attributes: Mapping[str, str], protocol: str) -> None:
@@ -113,6 +113,7 @@ class Group:
         self.algorithm = attributes.get("load_balancing.algorithm.type", "round_robin")
         self.slow_start = float(attributes.get("slow_start.duration_seconds", 0))
         self.sticky = Policy.of(attributes)
+        self._in_turn = self.sticky is None and not self.slow_start and self.algorithm == "round_robin"
         self.least_healthy = _least_healthy(attributes)
         self.refresh()
         if check != self.check:
@@ -198,7 +199,10 @@ class Group:
         candidates = self._candidates
         if not candidates:
             return None
-        if self.sticky is None:
+        if self._in_turn:
+            self._turn = turn = self._turn + 1
+            chosen = candidates[turn % len(candidates)]
+        elif self.sticky is None:
             chosen = self._pick(candidates, asked.arrived)
         else:
             token = self.sticky.token_in(asked)

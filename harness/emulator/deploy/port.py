@@ -147,7 +147,6 @@ class Port:
             cluster=cluster,
             service=service.arn,
             externalId=deployment_id,
-            startedBy="CODE_DEPLOY",
             taskDefinition=spec.task_definition,
             scale={"value": 100.0, "unit": "PERCENT"},
             loadBalancers=[

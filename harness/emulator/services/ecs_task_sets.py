@@ -47,7 +47,8 @@ async def create_task_set(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     service = _service_for(ecs, caller, request)  # it may have been deleted meanwhile
     task_set = new_task_set(ecs, service, definition, balancers, settings, status="ACTIVE")
     task_set.scale, task_set.tags = scale, tags_in(request)
-    task_set.external_id, task_set.started_by = request.get("externalId") or "", request.get("startedBy") or ""
+    task_set.external_id = request.get("externalId") or ""
+    task_set.started_by = "CODE_DEPLOY" if caller.access_key == CODE_DEPLOY_CALLER else ""  # no member of the request
     service.task_sets.append(task_set)
     ecs.cloud.changed.ring()
     return {"taskSet": shown(task_set, service, {"include": ["TAGS"]})}

@@ -1,0 +1,63 @@
+"""What the chart says when it is pointed at, or walked through by keyboard: data and one small script inside the page.
+
+The page's policy allows this script by its hash and no other: text of a task could not run even if it came out as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+
+from markupsafe import Markup
+
+from harness import look
+from harness.report.timeline import Timeline
+from harness.report.words import Word, word
+
+
+@cache
+def script() -> Markup:
+    return Markup((files("harness.report") / "templates" / "moments.js").read_text())  # our own file
+
+
+def policy(allowed: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(allowed.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'"
+    )
+
+
+def data(timeline: Timeline) -> Markup:
+    """As JSON that cannot end the element it is in."""
+    told = {
+        "width": timeline.width,
+        "buckets": [[round(one.start, 2), one.blue, one.green, one.nobody, one.failed] for one in timeline.buckets],
+        "bands": [
+            [round(one.start, 2), round(one.end, 2), _band(one.name, one.rollback), one.status]
+            for one in timeline.bands
+        ],
+        "weights": [[round(one.at, 2), one.blue, one.green] for one in timeline.weights],
+        "health": [[round(one.at, 2), one.side, [list(state) for state in one.states]] for one in timeline.health],
+        "marks": [[round(one.at, 2), look.MOMENTS[one.kind], one.text] for one in timeline.marks],
+        "words": {name: list(one) for name, one in _words().items()},
+    }
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _band(name: str, rollback: bool) -> list[str]:
+    told = Word(name, name) if name else word("termination_wait")
+    return [
+        f"{before}{one}" for before, one in zip(("rollback: ", "롤백: ") if rollback else ("", ""), told, strict=True)
+    ]
+
+
+def _words() -> dict[str, Word]:
+    sides = {name: Word(f"{one.symbol} {one.en}", f"{one.symbol} {one.ko}") for name, one in look.SIDES.items()}
+    states = {f"health {name}": Word(one.en, one.ko) for name, one in look.HEALTH.items()}
+    failed = Word(f"{look.FAILURE.symbol} {look.FAILURE.en}", f"{look.FAILURE.symbol} {look.FAILURE.ko}")
+    names = {name: word(name) for name in ("lane_weights", "requests", "chart", "seconds")}
+    return {**sides, **states, **names, "failed": failed}

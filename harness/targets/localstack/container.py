@@ -1,0 +1,142 @@
+"""LocalStack's image through testcontainers: what it is given, and how it is found again after a crash.
+
+The token is passed from the environment to the container, and to nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.errors import TargetUnavailable
+from harness.targets import emulators
+from harness.targets.localstack.endpoint import DEFAULT_PORT, TOKEN
+
+IMAGE = "localstack/localstack:2026.3.0"  # the version whose behaviour was surveyed; one image for every plan
+SOCKET = "/var/run/docker.sock"  # its ECS and Lambda start containers on the machine's engine
+LISTENER_PORTS = (80, 8080)  # its gateway answers for a load balancer's listener only on ports that it listens on
+HOME_LABEL, RUNNER_LABEL = "rehearse.home", "rehearse.runner"
+RYUK_DISABLED = "TESTCONTAINERS_RYUK_DISABLED"  # its reaper is an image of its own, to be pulled at the first start
+STARTS_WITHIN = 180
+
+
+def engine() -> tuple[bool, str]:
+    """Whether a Docker engine answers, and which one or why not."""
+    from docker.client import DockerClient
+    from docker.errors import DockerException
+
+    try:
+        client = DockerClient.from_env(timeout=5)
+        try:
+            return True, f"Docker {client.version()['Version']}"
+        finally:
+            client.close()
+    except DockerException as error:
+        return False, f"no Docker engine answers ({str(error).splitlines()[0] if str(error) else error!r})"
+
+
+def described(home: Path, token: str) -> Any:
+    """The container, not started: testcontainers' LocalStackContainer."""
+    os.environ[RYUK_DISABLED] = "true"  # before the import, which reads it
+    from testcontainers.community.localstack import LocalStackContainer
+    from testcontainers.core.config import testcontainers_config
+    from testcontainers.core.wait_strategies import HttpWaitStrategy
+
+    testcontainers_config.ryuk_disabled = True
+    runner = emulators.mark()[emulators.RUNNER]
+    listen = ",".join(f"0.0.0.0:{port}" for port in (DEFAULT_PORT, *LISTENER_PORTS))  # inside the container
+    container: Any = (
+        LocalStackContainer(image=IMAGE, edge_port=DEFAULT_PORT, region_name="us-east-1")
+        .with_env(TOKEN, token)
+        .with_env("GATEWAY_LISTEN", listen)
+        .with_env("DISABLE_EVENTS", "1")
+        .with_volume_mapping(SOCKET, SOCKET, "rw")
+        .with_kwargs(labels={HOME_LABEL: str(home), RUNNER_LABEL: runner})
+        .waiting_for(
+            HttpWaitStrategy(DEFAULT_PORT, "/_localstack/init")
+            .for_response_predicate(lambda body: '"READY": true' in body)
+            .with_startup_timeout(STARTS_WITHIN)
+        )
+    )
+    container.ports = {f"{DEFAULT_PORT}/tcp": ("127.0.0.1", None)}  # its own method publishes on every interface
+    return container
+
+
+@contextmanager
+def started(home: Path, token: str) -> Iterator[str]:
+    """Its URL. Raises TargetUnavailable where it does not start, without the token in the message."""
+    from docker.errors import DockerException
+
+    container = described(home, token)
+    try:
+        try:
+            container.start()
+        except (DockerException, TimeoutError, RuntimeError) as error:
+            told = str(error).replace(token, "***")
+            raise TargetUnavailable(
+                f"{IMAGE} does not start: {told}. Without {TOKEN} localstack-core is used instead"
+            ) from None
+        yield f"http://127.0.0.1:{container.get_exposed_port(DEFAULT_PORT)}"
+    finally:
+        container.stop()
+
+
+def gateway_of(port: int) -> str | None:
+    """Where the container that publishes `port` reaches this machine; None where no container does."""
+    from docker.client import DockerClient
+    from docker.errors import DockerException
+
+    try:
+        client = DockerClient.from_env(timeout=5)
+    except DockerException:
+        return None
+    try:
+        for one in client.containers.list():
+            published = [bound for bounds in (one.ports or {}).values() for bound in bounds or []]
+            if any(bound.get("HostPort") == str(port) for bound in published):
+                networks = one.attrs["NetworkSettings"]["Networks"].values()
+                return next((str(network["Gateway"]) for network in networks if network.get("Gateway")), None)
+    except DockerException:
+        return None
+    finally:
+        client.close()
+    return None
+
+
+def sweep(home: Path) -> list[str]:
+    """Remove containers of `home` whose run is gone; one line for each."""
+    from docker.client import DockerClient
+    from docker.errors import DockerException, NotFound
+
+    removed = []
+    try:
+        client = DockerClient.from_env(timeout=5)
+    except DockerException:
+        return []
+    try:
+        for one in client.containers.list(all=True, filters={"label": f"{HOME_LABEL}={home}"}):
+            if _alive(one.labels.get(RUNNER_LABEL, "")):
+                continue
+            try:
+                one.remove(force=True, v=True)
+            except NotFound:
+                continue
+            removed.append(f"LocalStack's container {one.short_id}, whose run is gone")
+    except DockerException as error:
+        return [*removed, f"(LocalStack's containers could not be listed: {error})"]
+    finally:
+        client.close()
+    return removed
+
+
+def _alive(runner: str) -> bool:
+    pid, _, started_at = runner.partition(":")
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.2f}" == started_at
+    except (ValueError, psutil.NoSuchProcess):
+        return False
