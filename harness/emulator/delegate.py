@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiohttp import web
 
-from harness.emulator import refusal
-from harness.emulator.cloud import ACCOUNT, Answer, Caller, Request
+from harness.emulator import moto_gaps, refusal
+from harness.emulator.cloud import ACCOUNT, DEFAULT_REGION, Answer, Caller, Request
 from harness.emulator.in_process import ACCOUNT_HEADER, Clients, wsgi
+from harness.emulator.signature import scope_of
 from harness.emulator.upstream import Scope, Upstream
 from harness.emulator.wire import WireAnswer, WireRequest, service_model
 from harness.errors import UsageError
@@ -106,7 +108,11 @@ class Moto:
     def _answer(self, asked: WireRequest) -> WireAnswer:
         if self._app is None:
             self._app = _load_moto()
-        return wsgi(self._app, asked)
+        answer = wsgi(self._app, asked)
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            caller = Caller(scope_of(asked)[1] or DEFAULT_REGION, asked.headers[ACCOUNT_HEADER])
+            moto_gaps.put_right(caller, refusal.operation_of(asked), asked)
+        return answer
 
 
 def _account_of(access_key: str) -> str:

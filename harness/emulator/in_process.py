@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -20,17 +21,23 @@ Send = Callable[[WireRequest], WireAnswer]
 
 
 class Clients:
-    """Botocore clients of one endpoint, made on first use. `send` stands in for the network where it is given."""
+    """Botocore clients of one endpoint, made on first use. `send` stands in for the network where it is given.
+
+    They share a session, because a new one reads the list of all endpoints again: half a second for each client.
+    """
 
     def __init__(self, url: str, send: Send | None = None) -> None:
         self._url, self._send = url, send
         self._made: dict[tuple[Caller, str], Any] = {}
+        self._making = threading.Lock()  # a session makes one client at a time
+        self._session: Any = None
 
     def call(self, caller: Caller, service: str, operation: str, request: Request) -> Answer:
         """Blocks. Raises AwsError, for a service that does not answer as well."""
-        client = self._made.get((caller, service))
-        if client is None:
-            client = self._made[caller, service] = self._make(caller, service)
+        with self._making:
+            client = self._made.get((caller, service))
+            if client is None:
+                client = self._made[caller, service] = self._make(caller, service)
         try:
             answer = dict(getattr(client, xform_name(operation))(**request))
         except ClientError as error:
@@ -48,7 +55,9 @@ class Clients:
     def _make(self, caller: Caller, service: str) -> Any:
         import botocore.session  # here, because few emulators need it as they start
 
-        client = botocore.session.get_session().create_client(
+        if self._session is None:
+            self._session = botocore.session.get_session()
+        client = self._session.create_client(
             service,
             region_name=caller.region,
             endpoint_url=self._url,

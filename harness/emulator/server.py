@@ -22,9 +22,9 @@ from harness.emulator.by_host import Balancers, ByHost
 from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
 from harness.emulator.delegate import Delegate, response_of
 from harness.emulator.front import Fronts
+from harness.emulator.signature import scope_of
 
 log = logging.getLogger("rehearse.emulator")
-CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 VERSION = re.compile(rb"(?:^|&)Version=([\d-]+)")
 LARGEST_BODY = 256 * 1024 * 1024
 LAST_ANSWERS = 2.0  # seconds that requests in progress get when the server closes
@@ -131,8 +131,8 @@ class Server:
             return _codec(self._service("apiVersion", found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
             return _codec(self._service("apiVersion", version_asked[-1]), "query")
-        for_lambda = scope_of(asked)[2] == "lambda" or LAMBDA_PATH.match(asked.path)
-        return _codec("lambda", "rest-json") if for_lambda and "lambda" in self._cloud.services else None
+        service = scope_of(asked)[2] or ("lambda" if LAMBDA_PATH.match(asked.path) else "")  # Route 53 has /tags, too
+        return _codec("lambda", "rest-json") if service == "lambda" and "lambda" in self._cloud.services else None
 
     def _service(self, key: str, value: str) -> str | None:
         """The first of our services whose model says so; models are loaded in turn, because each takes its time."""
@@ -176,14 +176,6 @@ def _says(service: str, key: str, value: str) -> bool:
 
 def _codec(service: str | None, protocol: wire.Protocol, json_version: str = "1.1") -> wire.Codec | None:
     return wire.Codec(service, protocol, json_version) if service else None
-
-
-def scope_of(asked: wire.WireRequest) -> tuple[str, str, str]:
-    """(access key, region, service) of the signature, in the header or the query string; empty strings where unsigned."""
-    signature = asked.headers.get("authorization", "")
-    presigned = "Credential=" + "".join(asked.query.get("X-Amz-Credential", []))
-    found = CREDENTIAL.search(signature) or CREDENTIAL.search(presigned)
-    return (found[1], found[2], found[3]) if found else ("", "", "")
 
 
 def is_form(asked: wire.WireRequest) -> bool:

@@ -110,7 +110,7 @@ def test_redirect_and_tls_are_told(tmp_path):
             assert found[14] == "https://example.com:443/x"
             assert (found[17], found[18]) == ("TLS_AES_256_GCM_SHA384", "TLSv1.3")
             assert found[21:23] == ("example.com", own.arn)
-            assert found[25:27] == ("redirect", "https://other.test/x")
+            assert found[25:27] == ("redirect", "https://other.test:443/x")
 
     run()
 

@@ -391,6 +391,7 @@ async def test_rules_are_tried_by_priority_and_the_default_is_last():
             "Type": "redirect",
             "RedirectConfig": {"StatusCode": "HTTP_301", "Protocol": "HTTPS", "Port": "443"},
         }
+        temporary = {"StatusCode": "HTTP_302", "Port": "8080"}
         await lb.rules(
             forward({"blue": 1}),
             rule(20, {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/g*"]}}, forward({"green": 1})),
@@ -415,6 +416,7 @@ async def test_rules_are_tried_by_priority_and_the_default_is_last():
             ),
             rule(70, {"Field": "source-ip", "SourceIpConfig": {"Values": ["192.0.2.0/24"]}}, forward({"green": 1})),
             rule(80, {"Field": "path-pattern", "Values": ["/old"]}, redirect),
+            rule(90, {"Field": "path-pattern", "Values": ["/away"]}, {**redirect, "RedirectConfig": temporary}),
         )
         assert await lb.get("/") == (200, "blue")
         assert await lb.get("/green") == (200, "green")
@@ -425,7 +427,11 @@ async def test_rules_are_tried_by_priority_and_the_default_is_last():
         assert await lb.get("/Green") == (200, "blue")
         received = await lb.raw(b"GET /old?a=b HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n")
         assert received.startswith(b"HTTP/1.1 301 Moved Permanently\r\n")
-        assert b"Location: https://www.example.com/old?a=b\r\n" in received
+        assert b"Location: https://www.example.com:443/old?a=b\r\n" in received
+        received = await lb.raw(b"GET /away HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n")
+        assert received.startswith(b"HTTP/1.1 302 Moved Temporarily\r\n")
+        assert b"Content-Length: 110\r\n" in received
+        assert b"Location: http://www.example.com:8080/away\r\n" in received
 
 
 @story

@@ -200,7 +200,7 @@ async def test_http_is_redirected_to_https_and_served_there():
         await listen(lb, REDIRECT, port=80)
         received = await lb.raw(b"GET /a/b?c=d HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
         assert received.startswith(b"HTTP/1.1 301 Moved Permanently\r\n")
-        assert b"\r\nLocation: https://example.com/a/b?c=d\r\n" in received
+        assert b"\r\nLocation: https://example.com:443/a/b?c=d\r\n" in received
 
 
 def test_target_group_of_https_speaks_tls_to_targets_whatever_they_show(tmp_path):

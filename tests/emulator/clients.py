@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from harness import clock
 
 AWS = Path(sys.executable).with_name("aws")
+Value = TypeVar("Value")
 
 
 def environment(aws: Any, home: Path, account: str = "test") -> dict[str, str]:
@@ -34,3 +38,12 @@ def cli(aws: Any, home: Path, *arguments: str, within: float = 120) -> "subproce
         timeout=within,
         check=False,
     )
+
+
+def until(condition: Callable[[], Value], within: float = 60.0) -> Value:
+    """The first true value of `condition`; fails with the last one."""
+    deadline = clock.monotonic() + within
+    while not (value := condition()):
+        assert clock.monotonic() < deadline, f"waited {within} s; last seen: {value!r}"
+        clock.pause(0.2)
+    return value

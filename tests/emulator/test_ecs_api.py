@@ -29,7 +29,9 @@ def cluster(ecs: Any, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def subnets(aws: Any) -> list[str]:
-    return [subnet["SubnetId"] for subnet in aws.client("ec2").describe_subnets()["Subnets"][:2]]
+    """Of two zones: other tests make subnets, too."""
+    zones = [{"Name": "default-for-az", "Values": ["true"]}]
+    return [subnet["SubnetId"] for subnet in aws.client("ec2").describe_subnets(Filters=zones)["Subnets"][:2]]
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_http_is_redirected_to_https_and_not_the_other_way(parts):
     answer = requests.get(
         f"{parts.url(plain)}/a?b=c", headers={"Host": "example.com"}, allow_redirects=False, timeout=10
     )
-    assert (answer.status_code, answer.headers["Location"]) == (301, "https://example.com/a?b=c")
+    assert (answer.status_code, answer.headers["Location"]) == (301, "https://example.com:443/a?b=c")
     assert requests.get(f"{parts.url(secure)}/a?b=c", verify=False, timeout=10).text == "hello"
     back = {"ListenerArn": secure, "DefaultActions": [redirect(Protocol="HTTP", Port="80")]}
     assert refused(parts.elb.modify_listener, **back)[0] == "InvalidLoadBalancerAction"

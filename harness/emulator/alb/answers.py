@@ -15,7 +15,11 @@ TITLES = {
     503: "503 Service Temporarily Unavailable",
     504: "504 Gateway Time-out",
 }
-REDIRECTS = {"HTTP_301": "301 Moved Permanently", "HTTP_302": "302 Found"}
+# status of a redirect action -> status line, title of the page
+REDIRECTS = {
+    "HTTP_301": ("301 Moved Permanently", "301 Moved Permanently"),
+    "HTTP_302": ("302 Moved Temporarily", "302 Found"),
+}
 
 
 def error(status: int, *, close: bool, head_only: bool) -> bytes:
@@ -32,10 +36,10 @@ def fixed(status: int, content_type: str, body: str, *, close: bool, head_only: 
 
 def redirect(status: str, location: str, *, close: bool, head_only: bool) -> bytes:
     """A redirect action; `status` is HTTP_301 or HTTP_302."""
-    title = REDIRECTS[status]
+    line, title = REDIRECTS[status]
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
     return _answer(
-        title, "text/html", page.encode(), close=close, head_only=head_only, extra=f"Location: {location}\r\n"
+        line, "text/html", page.encode(), close=close, head_only=head_only, extra=f"Location: {location}\r\n"
     )
 
 

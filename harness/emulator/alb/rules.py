@@ -98,7 +98,7 @@ class Redirect:
     query: str
 
     def location(self, asked: Asked, protocol: str, port: int) -> str:
-        """The template with `#{...}` filled in from the request."""
+        """The template with `#{...}` filled in from the request; the port is always in it, also the usual one."""
         host, _, _ = asked.host.decode("latin-1").partition(":")
         own = {
             "protocol": protocol,
@@ -112,8 +112,7 @@ class Redirect:
             return re.sub(r"#\{(\w+)\}", lambda found: own.get(found[1], found[0]), template)
 
         scheme, target_port, query = fill(self.protocol).lower(), fill(self.port), fill(self.query)
-        usual = {"http": "80", "https": "443"}.get(scheme) == target_port
-        return f"{scheme}://{fill(self.host)}{'' if usual else ':' + target_port}{fill(self.path)}{'?' + query if query else ''}"
+        return f"{scheme}://{fill(self.host)}:{target_port}{fill(self.path)}{'?' + query if query else ''}"
 
 
 Action = Forward | FixedResponse | Redirect

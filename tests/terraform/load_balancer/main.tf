@@ -6,23 +6,9 @@ terraform {
     }
   }
 }
-variable "endpoint" {}
 provider "aws" {
-  region                      = "us-east-1"
-  access_key                  = "test"
-  secret_key                  = "test"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-  s3_use_path_style           = true
-  endpoints {
-    ec2   = var.endpoint
-    elbv2 = var.endpoint
-    acm   = var.endpoint
-    s3    = var.endpoint
-    sts   = var.endpoint
-    iam   = var.endpoint
-  }
+  region            = "us-east-1"
+  s3_use_path_style = true # bucket.127.0.0.1 is no host
 }
 resource "aws_vpc" "v" { cidr_block = "10.0.0.0/16" }
 resource "aws_subnet" "s" {
