@@ -13,11 +13,10 @@ from tests.browser.chromium import Browser, Served, chromium, missing, serving
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of this folder needs the browser; one at a time on a machine."""
+    """All of this folder needs the browser."""
     for item in items:
         if Path(__file__).parent in Path(item.path).parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="module")

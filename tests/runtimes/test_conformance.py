@@ -21,9 +21,7 @@ from harness.emulator.runtime.base import CannotPull, Container, ContainerSpec, 
 
 ROOT = Path(__file__).parent.parent.parent
 SWEEP = {"process": process_runtime.sweep, "docker": docker_runtime.sweep}
-pytestmark = pytest.mark.parametrize(
-    "kind", ["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.xdist_group("docker")])]
-)
+pytestmark = pytest.mark.parametrize("kind", ["process", pytest.param("docker", marks=[pytest.mark.docker])])
 
 
 def made(kind: str, home: Path) -> Runtime:

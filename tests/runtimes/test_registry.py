@@ -176,7 +176,6 @@ def exit_code(task: dict[str, Any]) -> Any:
 
 @needs_registry
 @pytest.mark.docker
-@pytest.mark.xdist_group("docker")
 def test_image_that_was_pushed_runs_by_tag_and_by_digest(docker_shell: Shell):
     shell, ecr = docker_shell, docker_shell.aws.client("ecr")
     name, uri = made(shell)
@@ -203,7 +202,6 @@ def test_image_that_was_pushed_runs_by_tag_and_by_digest(docker_shell: Shell):
 
 @needs_registry
 @pytest.mark.docker
-@pytest.mark.xdist_group("docker")
 @pytest.mark.slow
 def test_task_runs_what_the_tag_means_now(docker_shell: Shell):
     shell = docker_shell
@@ -225,7 +223,6 @@ def test_task_runs_what_the_tag_means_now(docker_shell: Shell):
 
 @needs_registry
 @pytest.mark.docker
-@pytest.mark.xdist_group("docker")
 def test_docker_push_is_refused_as_ecr_refuses_it(docker_shell: Shell):
     shell = docker_shell
     name, uri = made(shell, imageTagMutability="IMMUTABLE")
@@ -256,7 +253,6 @@ def test_docker_push_is_refused_as_ecr_refuses_it(docker_shell: Shell):
 
 @needs_registry
 @pytest.mark.docker
-@pytest.mark.xdist_group("docker")
 def test_image_of_another_architecture_fails_as_the_launch_type_has_it(docker_shell: Shell):
     shell = docker_shell
     _, uri = made(shell)
@@ -285,7 +281,6 @@ def test_image_of_another_architecture_fails_as_the_launch_type_has_it(docker_sh
 
 @needs_registry
 @pytest.mark.docker
-@pytest.mark.xdist_group("docker")
 def test_build_push_really_pushes(docker_shell: Shell):
     shell = docker_shell
     name, uri = made(shell)
@@ -401,7 +396,6 @@ def test_registry_ends_with_the_emulator_and_is_swept_after_a_crash(tmp_path: Pa
 
 @needs_registry
 @pytest.mark.docker
-@pytest.mark.xdist_group("docker")
 def test_image_that_a_crashed_emulator_pulled_is_swept(tmp_path: Path):
     running = start_emulator(tmp_path, "--runtime", "docker")
     shell = Shell(running, tmp_path / "docker-config")

@@ -14,7 +14,7 @@ import pytest
 from harness import journal
 
 ROOT = Path(__file__).parent.parent.parent
-pytestmark = [pytest.mark.timeout(420), pytest.mark.xdist_group("scenarios")]
+pytestmark = [pytest.mark.timeout(420)]
 CORE = [
     "happy-all-at-once",
     "happy-canary",

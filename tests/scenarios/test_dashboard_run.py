@@ -15,7 +15,7 @@ import pytest
 from harness import clock, journal
 from tests.scenarios.test_core import ROOT, left_running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("scenarios")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from harness import clock, journal
 from tests.scenarios.test_core import ROOT, left_running
 
-pytestmark = [pytest.mark.xdist_group("scenarios"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.timeout(120)]
 SCENARIO = ROOT / "scenarios/02-happy-canary.yaml"
 
 

@@ -12,7 +12,7 @@ import pytest
 from harness import journal
 from tests.scenarios.test_core import ROOT, left_running
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("scenarios")]
+pytestmark = [pytest.mark.timeout(300)]
 EXAMPLE = ROOT / "examples/own-app"
 
 

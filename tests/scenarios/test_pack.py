@@ -10,7 +10,7 @@ from harness.report.contract import Result
 from tests.scenarios.mutation import mutants
 from tests.scenarios.test_core import ROOT, Run, left_running, rehearse
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("scenarios")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 FILES = sorted(path for path in (ROOT / "scenarios").glob("*.yaml") if not path.name.startswith("9"))
 TOLD = {told.id: told for told in map(scenario.load, FILES)}
 # What the local target refuses by name; nothing at present.

@@ -119,7 +119,7 @@ def reader_of(home: Path, folder: Path, runtime: str) -> Reader:
 @pytest.fixture(
     params=[
         "process",
-        pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.xdist_group("docker")]),
+        pytest.param("docker", marks=[pytest.mark.docker]),
     ]
 )
 def reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reader]:

@@ -29,7 +29,7 @@ with core.started(Path(sys.argv[1]), core.find_python()) as url:
     print(url, flush=True)
     sys.stdin.read()
 """
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("localstack")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
