@@ -29,7 +29,7 @@ rehearse: setup  ## run the core scenarios (or SCENARIO="a.yaml b.yaml") on TARG
 
 .PHONY: test
 test: setup  ## the tests, under 8 minutes
-	@$(PYTEST) -m 'not slow' -n 2 --dist loadfile
+	@$(PYTEST) -m 'not slow' -n 3 --dist loadfile
 
 .PHONY: test-slow
 test-slow: setup  ## the long tests: soak, kills, the core pack on containers

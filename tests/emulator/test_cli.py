@@ -64,6 +64,7 @@ def test_ecs_deploy_finds_the_default_names_and_says_what_it_did(aws: Any, tmp_p
     assert release.version() == "v2"
 
 
+@pytest.mark.slow
 def test_ecs_deploy_with_given_names_exits_255_when_the_deployment_fails(aws: Any, tmp_path: Path):
     release = Release(aws, test_listener=False).up()
     names = ("--codedeploy-application", release.application, "--codedeploy-deployment-group", release.group)

@@ -24,7 +24,8 @@ def rehearse(home: Path, folder: Path, *words: str) -> "subprocess.CompletedProc
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("runtime", ["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.slow])])
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["process", pytest.param("docker", marks=pytest.mark.docker)])
 def test_own_app_is_built_deployed_and_judged(tmp_path: Path, runtime: str):
     out = tmp_path / "out"
     done = rehearse(
