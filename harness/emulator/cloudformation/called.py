@@ -17,8 +17,8 @@ from harness.emulator.cloudformation.kinds import (
     Spec,
     changed,
     is_gone,
+    retag_in_ec2,
     specs,
-    tag_changes,
     without,
 )
 
@@ -113,11 +113,7 @@ class Called(Kind):
         if other := sorted(changed(old, new) - later - set(self._tags())):
             raise invalid(f"updating {other[0]} of {self.type} is not emulated by rehearse")
         await self._then(at, made, old, new)
-        put, gone = tag_changes(old, new)
-        if put:
-            await at.call("ec2", "CreateTags", Resources=[made.physical_id], Tags=put)
-        if gone:
-            await at.call("ec2", "DeleteTags", Resources=[made.physical_id], Tags=[{"Key": key} for key in gone])
+        await retag_in_ec2(at, made.physical_id, old, new)
         return made
 
     async def delete(self, at: At, made: Made, properties: Properties) -> None:

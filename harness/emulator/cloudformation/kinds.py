@@ -142,6 +142,15 @@ def tag_changes(old: Properties, new: Properties) -> tuple[list[dict[str, str]],
     return put, [key for key in before if key not in after]
 
 
+async def retag_in_ec2(at: At, resource: str, old: Properties, new: Properties) -> None:
+    """Bring the tags of `resource`, by its EC2 id, from `old` to `new`."""
+    put, gone = tag_changes(old, new)
+    if put:
+        await at.call("ec2", "CreateTags", Resources=[resource], Tags=put)
+    if gone:
+        await at.call("ec2", "DeleteTags", Resources=[resource], Tags=[{"Key": key} for key in gone])
+
+
 def is_gone(error: AwsError) -> bool:
     """Whether a deletion found nothing left to delete, which is what it wants."""
     return any(word in error.code for word in ("NotFound", "DoesNotExist", "NoSuch", "NotActive"))

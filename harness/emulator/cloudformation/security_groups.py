@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.emulator.cloud import AwsError
 from harness.emulator.cloudformation.functions import invalid
-from harness.emulator.cloudformation.kinds import At, Kind, Made, Properties, changed, is_gone, only, tag_changes
+from harness.emulator.cloudformation.kinds import At, Kind, Made, Properties, changed, is_gone, only, retag_in_ec2
 
 SIDES = {"Ingress": "Source", "Egress": "Destination"}  # how the other side's properties begin
 KNOWN = {"CidrIp", "CidrIpv6", "Description", "FromPort", "GroupId", "IpProtocol", "ToPort"}
@@ -53,11 +53,7 @@ class SecurityGroup(Kind):
         if other := sorted(changed(old, new) - {"SecurityGroupIngress", "SecurityGroupEgress", "Tags"}):
             raise invalid(f"updating {other[0]} of {self.type} is not emulated by rehearse")
         await self._rules(at, made, old, new)
-        put, gone = tag_changes(old, new)
-        if put:
-            await at.call("ec2", "CreateTags", Resources=[made.physical_id], Tags=put)
-        if gone:
-            await at.call("ec2", "DeleteTags", Resources=[made.physical_id], Tags=[{"Key": key} for key in gone])
+        await retag_in_ec2(at, made.physical_id, old, new)
         return made
 
     async def delete(self, at: At, made: Made, properties: Properties) -> None:
