@@ -63,7 +63,7 @@ class Called(Kind):
 
     def __init__(self, row: Row) -> None:
         self.row = row
-        self.type, self.name = row.type, row.name  # type: ignore[misc]
+        self.type, self.name, self.stack_tags = row.type, row.name, bool(row.tags)  # type: ignore[misc]
 
     @property
     def spec(self) -> Spec:
@@ -200,6 +200,12 @@ ROWS = (
             "PublicIp": "PublicIpAddress", "PublicDnsName": "PublicDnsName", "AvailabilityZone": "Placement.AvailabilityZone",
         },
         then=(Then("ModifyInstanceAttribute", ("SourceDestCheck",), {"InstanceId": REF}, True),),
+    ),
+    Row(
+        "AWS::EC2::VPCEndpoint", "ec2", "CreateVpcEndpoint", "VpcEndpointId", "DeleteVpcEndpoints", {"VpcEndpointIds": [REF]},
+        answer="VpcEndpoint", tags="vpc-endpoint", attributes={
+            "Id": "VpcEndpointId", "CreationTimestamp": "CreationTimestamp", "NetworkInterfaceIds": "NetworkInterfaceIds",
+        },
     ),
     Row(
         "AWS::SNS::Topic", "sns", "CreateTopic", "TopicArn", "DeleteTopic", {"TopicArn": REF}, name="TopicName", named=256,

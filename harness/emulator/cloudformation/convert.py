@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, cast
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
+from botocore.utils import parse_timestamp
 
 from harness.emulator.cloud import Request
 from harness.emulator.cloudformation.functions import invalid
@@ -69,6 +70,8 @@ def _scalar(shape: Shape, value: Any, path: str) -> Any:
                 return float(value)
             case "boolean":
                 return _boolean(value)
+            case "timestamp":
+                return parse_timestamp(value)
             case "string":
                 return _text(shape, value)
     except (TypeError, ValueError):
