@@ -22,6 +22,7 @@ from harness.emulator.cloudformation.kinds import (
     without,
 )
 
+TO_VOLUMES = "PropagateTagsToVolumeOnCreation"  # of an instance: the call has a tag specification for each type
 REF = "$ref"  # in a request of the table: what Ref of the resource gives
 
 
@@ -75,7 +76,7 @@ class Called(Kind):
         if row.name and row.named:
             given = {row.name: at.name(row.named), **given}
         later = {name for then in row.then for name in then.properties}
-        request = request_of(row.service, row.create, without(given, *later, *self._tags()), row.renamed)
+        request = request_of(row.service, row.create, without(given, *later, *self._tags(), TO_VOLUMES), row.renamed)
         request |= self._tag_specification(given)
         answer = await at.call(row.service, row.create, **request)
         thing = _at_path(answer, row.answer)
@@ -96,7 +97,8 @@ class Called(Kind):
         tags = given.get("Tags")
         if not tags or not self.row.tags:
             return {}
-        return {"TagSpecifications": [{"ResourceType": self.row.tags, "Tags": tags}]}
+        tagged = [self.row.tags, "volume"] if str(given.get(TO_VOLUMES)).lower() == "true" else [self.row.tags]
+        return {"TagSpecifications": [{"ResourceType": one, "Tags": tags} for one in tagged]}
 
     async def _then(self, at: At, made: Made, old: Properties, new: Properties) -> None:
         for then in self.row.then:
