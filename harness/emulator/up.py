@@ -29,6 +29,7 @@ from harness.emulator.services.ecs import Ecs
 from harness.emulator.services.elbv2 import Elbv2
 from harness.emulator.services.lambda_ import Lambda
 from harness.emulator.services.scheduler import Scheduler
+from harness.emulator.services.tagging import Tagging
 from harness.errors import TargetUnavailable, UsageError
 
 log = logging.getLogger("rehearse.emulator")
@@ -41,6 +42,7 @@ SERVICES: dict[str, Any] = {  # the one table of what is emulated; emulated.py d
     "ecr": Ecr,
     "cloudformation": CloudFormation,
     "scheduler": Scheduler,
+    "resourcegroupstaggingapi": Tagging,
 }
 TASK_KEYS = ("taskArn", "lastStatus", "group", "taskDefinitionArn", "startedBy")
 

@@ -18,7 +18,9 @@ from harness.emulator.cloud import Request
 from harness.emulator.cloudformation.functions import invalid
 from harness.emulator.wire import service_model
 
-OTHERWISE = {"GroupSet": "Groups"}  # a member that CloudFormation calls otherwise: an instance's network interface has it
+OTHERWISE = {
+    "GroupSet": "Groups"
+}  # a member that CloudFormation calls otherwise: an instance's network interface has it
 
 
 def request_of(
@@ -56,7 +58,7 @@ def _structure(shape: StructureShape, value: Any, path: str) -> dict[str, Any]:
     members = {name.lower(): name for name in shape.members}
     answer = {}
     for key, item in value.items():
-        name, at = members.get(OTHERWISE.get(key, key).lower()), f"{path}.{key}".lstrip(".")
+        name, at = members.get(str(OTHERWISE.get(key, key)).lower()), f"{path}.{key}".lstrip(".")
         if name is None:
             raise invalid(f"Encountered unsupported property {at}")
         answer[name] = to_api(shape.members[name], item, at)
