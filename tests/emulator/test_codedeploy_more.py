@@ -381,6 +381,8 @@ def test_role_with_a_policy_of_its_own_invokes_the_functions_it_names(aws: Any):
     release.up()
     refused = release.ended(release.deploy(release.register("v2"), hooks={"AfterInstall": "smoke"}))
     assert refused["errorInformation"]["code"] == "IAM_ROLE_PERMISSIONS"
+    rollback = refused["rollbackInfo"].get("rollbackDeploymentId")
+    assert rollback is None or release.ended(rollback)
     allowed = release.ended(release.deploy(release.register("v2"), hooks={"AfterInstall": "CodeDeployHook_none"}))
     assert allowed["errorInformation"]["code"] == "INVALID_LAMBDA_FUNCTION"
 
