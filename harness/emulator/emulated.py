@@ -6,8 +6,8 @@ import botocore.session
 from botocore import xform_name
 
 from harness.emulator.cloudformation.every import KINDS
+from harness.emulator.services import SERVICES, handlers_of
 from harness.emulator.settings import documented
-from harness.emulator.up import SERVICES
 
 HEAD = """# What is emulated
 
@@ -28,8 +28,8 @@ def operations(service: str, handler: type) -> tuple[list[str], list[str]]:
 
 def page() -> str:
     parts = [HEAD]
-    for service, handler in SERVICES.items():
-        emulated, missing = operations(service, handler)
+    for service in SERVICES:
+        emulated, missing = operations(service, handlers_of(service))
         parts.append(
             f"## {service}: {len(emulated)} of {len(emulated) + len(missing)} operations\n\n{', '.join(emulated)}\n"
         )

@@ -46,7 +46,7 @@ class Server:
         self._fronts = fronts  # where another endpoint executes ELBv2
         self._found: dict[tuple[str, str], str | None] = {}
         self._runner: web.AppRunner | None = None
-        self._hosts = ByHost(cast(Balancers, cloud.services["elbv2"])) if "elbv2" in cloud.services else None
+        self._hosts = ByHost(lambda: cast(Balancers, cloud.services["elbv2"])) if "elbv2" in cloud.services else None
 
     async def start(self, port: int) -> int:
         """Listen, on a free port for 0; returns the port. Raises OSError where it is taken."""

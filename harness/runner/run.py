@@ -22,8 +22,7 @@ from harness.runner.rehearsal import Rehearsal
 from harness.runner.sweep import sweep
 from harness.runner.versions import commit, versions, whoami
 from harness.scenario import OwnApp, Scenario
-from harness.targets import Target
-from harness.targets.base import RuntimeAsked
+from harness.targets.base import Asked, RuntimeAsked, Target
 
 REFRESH = 0.25
 AT_ONCE_PER_CPU = {"process": 4, "docker": 2}  # starting a container takes an engine more than starting a process
@@ -53,7 +52,7 @@ def run(asked: RunAsked) -> int:
     if len(plans) < len(asked.scenarios):
         raise UsageError("two of the scenarios have the same id: their results would overwrite each other")
     opened = targets.opened(
-        targets.Asked(
+        Asked(
             target=asked.target,
             home=asked.home,
             runtime=asked.runtime,
