@@ -166,9 +166,12 @@ class Cloud:
 
     async def call(self, caller: Caller, service: str, operation: str, /, **request: Any) -> Answer:
         """Call another service in process. `operation` in CamelCase. Raises AwsError."""
+        from harness.emulator import members  # here: it reads the wire's models, and the wire has this module's errors
+
         handler = self.services.get(service)
         method = getattr(handler, xform_name(operation), None) if handler else None
         if method is not None:
+            members.check(service, operation, request)
             answer = method(caller, request)
             return (await answer if inspect.isawaitable(answer) else answer) or {}
         if handler is not None or self.fallback is None:

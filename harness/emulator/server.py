@@ -6,7 +6,6 @@ A request whose Host is a load balancer's DNS name goes to its listener. `/_rehe
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
 from collections.abc import Callable
@@ -15,11 +14,10 @@ from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from botocore import xform_name
 
 from harness.emulator import bind, wire
 from harness.emulator.by_host import Balancers, ByHost
-from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
+from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud
 from harness.emulator.delegate import Delegate, response_of
 from harness.emulator.front import Fronts
 from harness.emulator.signature import scope_of
@@ -115,11 +113,7 @@ class Server:
 
     async def _call(self, codec: wire.Codec, caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
         assert codec.operation is not None
-        method = getattr(self._cloud.services[codec.service], xform_name(codec.operation.name), None)
-        if method is None:
-            raise not_emulated(codec.service, codec.operation.name)
-        result = method(caller, parameters)
-        return (await result if inspect.isawaitable(result) else result) or {}
+        return await self._cloud.call(caller, codec.service, codec.operation.name, **parameters)
 
     def _codec(self, asked: wire.WireRequest) -> wire.Codec | None:
         """How the request is spelled and for which of our services; None for the delegate's."""

@@ -52,8 +52,6 @@ class CloudWatch:
     # ---- metrics
 
     def put_metric_data(self, caller: Caller, request: Request) -> Answer:
-        if "EntityMetricData" in request:
-            raise AwsError("NotImplemented", "cloudwatch:PutMetricData with EntityMetricData is not emulated", 501)
         now, metrics = self._cloud.clock.now(), self._regions[caller].metrics
         parsed = [
             (Metric.of(datum, request["Namespace"]), datum.get("Unit", "None"), _time(datum, now), Samples.of(datum))
