@@ -33,19 +33,18 @@ ValidateTemplateInput: TemplateBody TemplateURL
 
 # Answers NotImplemented and is named, before the operation is looked at.
 REFUSED = """
-CreateChangeSetInput: ImportExistingResources DisableValidation
-CreateStackInput: DisableValidation
-UpdateStackInput: DisableValidation
+CreateChangeSetInput: ImportExistingResources DisableValidation RollbackConfiguration ResourceTypes
+    ResourcesToImport DeploymentMode
+CreateStackInput: DisableValidation StackPolicyBody StackPolicyURL RollbackConfiguration ResourceTypes
+    RetainExceptOnCreate
+UpdateStackInput: DisableValidation StackPolicyBody StackPolicyURL StackPolicyDuringUpdateBody
+    StackPolicyDuringUpdateURL RollbackConfiguration ResourceTypes RetainExceptOnCreate
 GetTemplateSummaryInput: StackSetName CallAs TemplateSummaryConfig
+ExecuteChangeSetInput: RetainExceptOnCreate
 """
 
-# Refused by the operation itself: in AWS's words, or only where its value asks for something.
+# Refused by the operation itself: in AWS's words, or after something else.
 REFUSED_BY_OPERATION = """
-CreateStackInput: StackPolicyBody StackPolicyURL RollbackConfiguration ResourceTypes RetainExceptOnCreate
-UpdateStackInput: StackPolicyBody StackPolicyURL StackPolicyDuringUpdateBody StackPolicyDuringUpdateURL
-    RollbackConfiguration ResourceTypes RetainExceptOnCreate
-CreateChangeSetInput: RollbackConfiguration ResourceTypes ResourcesToImport DeploymentMode
-ExecuteChangeSetInput: RetainExceptOnCreate
 """
 
 # Kept and shown again, and nothing else: why, and which.

@@ -37,13 +37,13 @@ GetMetricDataInput: MaxDatapoints LabelOptions
 MetricDataQuery: AccountId
 ListMetricsInput: IncludeLinkedAccounts OwningAccount
 PutMetricDataInput: EntityMetricData StrictEntityValidation
-"""
-
-# Refused by the operation itself: in AWS's words, or only where its value asks for something.
-REFUSED_BY_OPERATION = """
 PutMetricAlarmInput: ThresholdMetricId EvaluationWindow WarmUpConfiguration EvaluationCriteria EvaluationInterval
     ActionConfiguration
 DescribeAlarmsInput: ChildrenOfAlarmName ParentsOfAlarmName
+"""
+
+# Refused by the operation itself: in AWS's words, or after something else.
+REFUSED_BY_OPERATION = """
 """
 
 # Kept and shown again, and nothing else: why, and which.

@@ -74,7 +74,7 @@ UpdateDeploymentGroupInput: ec2DeploymentOptions
 ListTagsForResourceInput: NextToken
 """
 
-# Refused by the operation itself: in AWS's words, or only where its value asks for something.
+# Refused by the operation itself: in AWS's words, or after something else.
 REFUSED_BY_OPERATION = """
 RevisionLocation: gitHubLocation
 CreateDeploymentInput: targetInstances updateOutdatedInstancesOnly

@@ -41,12 +41,12 @@ UploadLayerPartRequest: registryId repositoryName uploadId partFirstByte partLas
 
 # Answers NotImplemented and is named, before the operation is looked at.
 REFUSED = """
-"""
-
-# Refused by the operation itself: in AWS's words, or only where its value asks for something.
-REFUSED_BY_OPERATION = """
 ReplicationConfiguration: rules
 GetLifecyclePolicyPreviewRequest: imageIds filter
+"""
+
+# Refused by the operation itself: in AWS's words, or after something else.
+REFUSED_BY_OPERATION = """
 """
 
 # Kept and shown again, and nothing else: why, and which.

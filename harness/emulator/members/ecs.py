@@ -129,7 +129,7 @@ TaskOverride: inferenceAcceleratorOverrides
 ContainerOverride: environmentFiles resourceRequirements
 """
 
-# Refused by the operation itself: in AWS's words, or only where its value asks for something.
+# Refused by the operation itself: in AWS's words, or after something else.
 REFUSED_BY_OPERATION = """
 UpdateServiceRequest: serviceRegistries
 DeploymentConfiguration: bakeTimeInMinutes lifecycleHooks linearConfiguration canaryConfiguration

@@ -90,7 +90,7 @@ SetSecurityGroupsInput: EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic
 SetSubnetsInput: EnablePrefixForIpv6SourceNat
 """
 
-# Refused by the operation itself: in AWS's words, or only where its value asks for something.
+# Refused by the operation itself: in AWS's words, or after something else.
 REFUSED_BY_OPERATION = """
 """
 

@@ -30,20 +30,18 @@ GetFunctionConfigurationRequest: Qualifier
 GetPolicyRequest: Qualifier
 RemovePermissionRequest: Qualifier
 FunctionCode: S3ObjectStorageMode SourceKMSKeyArn
-UpdateFunctionCodeRequest: S3ObjectStorageMode SourceKMSKeyArn
+UpdateFunctionCodeRequest: S3ObjectStorageMode SourceKMSKeyArn Publish PublishTo
 InvocationRequest: ClientContext DurableExecutionName TenantId
 ListFunctionsRequest: MasterRegion FunctionVersion
-CreateFunctionRequest: ImageConfig
-UpdateFunctionConfigurationRequest: ImageConfig
+CreateFunctionRequest: ImageConfig Publish PublishTo Layers FileSystemConfigs CodeSigningConfigArn TenancyConfig
+    CapacityProviderConfig DurableConfig RuntimeConfig AcceleratorConfig
+UpdateFunctionConfigurationRequest: ImageConfig Layers FileSystemConfigs CapacityProviderConfig DurableConfig
+    RuntimeConfig AcceleratorConfig
 """
 
-# Refused by the operation itself: in AWS's words, or only where its value asks for something.
+# Refused by the operation itself: in AWS's words, or after something else.
 REFUSED_BY_OPERATION = """
-CreateFunctionRequest: Publish PublishTo Layers FileSystemConfigs CodeSigningConfigArn TenancyConfig
-    CapacityProviderConfig DurableConfig RuntimeConfig AcceleratorConfig
-UpdateFunctionConfigurationRequest: Layers FileSystemConfigs CapacityProviderConfig DurableConfig RuntimeConfig
-    AcceleratorConfig
-UpdateFunctionCodeRequest: Publish PublishTo ImageUri
+UpdateFunctionCodeRequest: ImageUri
 FunctionCode: ImageUri
 """
 

@@ -132,11 +132,6 @@ class CloudWatch:
         return {}
 
     def describe_alarms(self, caller: Caller, request: Request) -> Answer:
-        for name in ("ChildrenOfAlarmName", "ParentsOfAlarmName"):
-            if name in request:
-                raise AwsError(
-                    "NotImplemented", f"cloudwatch:DescribeAlarms with {name} is not emulated: no composite alarms", 501
-                )
         if "AlarmNames" in request and "AlarmNamePrefix" in request:
             raise AwsError("ValidationError", "AlarmNames and AlarmNamePrefix cannot be given together")
         if not _metric_alarms_asked(request):
