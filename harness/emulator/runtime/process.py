@@ -83,7 +83,7 @@ class ProcessRuntime:
                     stderr=output,
                     start_new_session=True,
                 )
-            _limit(process, spec)
+            await _limit(process, spec)
         except (OSError, ValueError) as error:
             raise CannotStart(f"CannotStartContainerError: {error}") from error
         addresses = {other: ("127.0.0.1", port if other == manifest.port else closed[other]) for other in spec.ports}
@@ -109,8 +109,8 @@ class ProcessRuntime:
         await asyncio.gather(*(container.wait() for container in containers))
 
 
-def _limit(process: asyncio.subprocess.Process, spec: ContainerSpec) -> None:
-    """Its ulimits, before it has done anything; what it starts inherits them. Raises OSError or ValueError, and then it is gone."""
+async def _limit(process: asyncio.subprocess.Process, spec: ContainerSpec) -> None:
+    """Its ulimits, right after it was started; what it starts inherits them. Raises OSError or ValueError, and then it is gone."""
     try:
         for name, limits in spec.ulimits.items():
             number = getattr(resource, f"RLIMIT_{name.upper()}", None)
@@ -119,6 +119,7 @@ def _limit(process: asyncio.subprocess.Process, spec: ContainerSpec) -> None:
             resource.prlimit(process.pid, number, limits)
     except (OSError, ValueError):
         process.kill()
+        await process.wait()
         raise
 
 
