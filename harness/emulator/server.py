@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -79,17 +79,16 @@ class Server:
     async def _any(self, request: web.Request) -> web.StreamResponse:
         """The body is read where it names the service, or when the service is ours; the delegate streams the others."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = wire.WireRequest(request.method, request.raw_path, headers, b"")
+        body = await request.read() if is_form(headers) else b""
+        asked = wire.WireRequest(request.method, request.raw_path, headers, body)
         if "smithy-protocol" in headers and self._service(
             "targetPrefix", asked.path.removeprefix("/service/").partition("/")[0]
         ):
             return response_of(wire.refuse_smithy(headers["smithy-protocol"]))
-        if is_form(asked):
-            asked = replace(asked, body=await request.read())
         codec = self._codec(asked)
         if codec is None:
             return await self._delegate.serve(request, asked, scope_of(asked))
-        whole = replace(asked, body=asked.body or await request.read())
+        whole = asked if body else replace(asked, body=await request.read())
         return response_of(await self._answer(codec, await self._caller(whole), whole))
 
     async def _caller(self, asked: wire.WireRequest) -> Caller:
@@ -121,7 +120,7 @@ class Server:
         if target := asked.headers.get("x-amz-target"):
             version = "1.0" if "json-1.0" in kind else "1.1"
             return _codec(self._service("targetPrefix", target.partition(".")[0]), "json", version)
-        if is_form(asked) and (found := VERSION.search(asked.body)):
+        if is_form(asked.headers) and (found := VERSION.search(asked.body)):
             return _codec(self._service("apiVersion", found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
             return _codec(self._service("apiVersion", version_asked[-1]), "query")
@@ -172,6 +171,6 @@ def _codec(service: str | None, protocol: wire.Protocol, json_version: str = "1.
     return wire.Codec(service, protocol, json_version) if service else None
 
 
-def is_form(asked: wire.WireRequest) -> bool:
+def is_form(headers: Mapping[str, str]) -> bool:
     """Whether the operation is spelled in the body."""
-    return asked.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
