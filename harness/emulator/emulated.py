@@ -11,6 +11,7 @@ from botocore import xform_name
 from harness.emulator import members
 from harness.emulator.cloudformation.every import KINDS
 from harness.emulator.services import SERVICES, handlers_of
+from harness.emulator.services.ecs_container_checks import LOG_OPTIONS_RECORDED
 from harness.emulator.settings import documented
 
 HEAD = """# What is emulated
@@ -71,7 +72,9 @@ def _recorded() -> list[str]:
             for member, why in reasons.items():
                 by_reason.setdefault(why, []).append(f"`{_spoken(shape)}.{member}`")
         rows += [f"| {service} | {', '.join(sorted(names))} | {_cell(why)} |" for why, names in by_reason.items()]
-    return rows
+    options = ", ".join(f"`{one}`" for one in LOG_OPTIONS_RECORDED)
+    said = "a line goes to CloudWatch Logs as it is written, and a group that is missing is made"
+    return [*rows, f"| ecs | of the options of awslogs {options}; all of json-file | {said} |"]
 
 
 def _refused() -> list[str]:

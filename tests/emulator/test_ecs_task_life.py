@@ -10,7 +10,7 @@ import pytest
 from harness import images
 from harness.emulator.cloud import AwsError
 from harness.emulator.runtime.base import not_found
-from harness.emulator.services.ecs_container_checks import health_check, log_options, refuse_unemulated
+from harness.emulator.services.ecs_container_checks import check_container, health_check, log_options, refuse_unemulated
 from tests.emulator.conftest import Running
 from tests.emulator.ecs_on_ec2 import OnEc2, told_on_ec2
 from tests.emulator.ecs_story import RUN, Emulated, put_image, told_in
@@ -351,3 +351,17 @@ def test_health_check_has_dockers_defaults_and_bounds():
             health_check({"healthCheck": wrong})
         assert error.value.code == "ClientException"
     assert log_options({"logConfiguration": {"logDriver": "json-file"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("container", "says"),
+    [
+        (log_to("g", log_key="log", labels="a"), "Log driver awslogs disallows options: labels, log_key"),
+        ({"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": 1}]}, "nofile must not be above its hard limit"),
+    ],
+)
+def test_container_that_ecs_would_not_register_is_refused(container: dict[str, Any], says: str):
+    with pytest.raises(AwsError, match=says) as error:
+        check_container(container)
+    assert error.value.code == "ClientException"
+    check_container({"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": -1}]})

@@ -18,6 +18,8 @@ HEALTH_RANGES = {  # member -> (default, lowest, highest), D.3
 }
 LOG_DRIVERS = ("awslogs", "json-file", "none")
 LOG_OPTIONS_UNKNOWN = ("awslogs-datetime-format", "awslogs-multiline-pattern")
+LOG_OPTIONS_RECORDED = ("awslogs-create-group", "mode", "max-buffer-size")  # those of json-file, too
+LOG_OPTIONS = {"awslogs-group", "awslogs-region", "awslogs-stream-prefix", *LOG_OPTIONS_UNKNOWN, *LOG_OPTIONS_RECORDED}
 
 
 def refuse_unemulated(document: Mapping[str, Any]) -> None:
@@ -46,6 +48,8 @@ def check_container(raw: Raw) -> None:
     options = logs.get("options") or {}
     if logs.get("logDriver") == "awslogs" and not options.get("awslogs-group"):
         raise client_error("Log driver awslogs requires options: awslogs-group, awslogs-region.")
+    if logs.get("logDriver") == "awslogs" and (strange := sorted(options.keys() - LOG_OPTIONS)):
+        raise client_error(f"Log driver awslogs disallows options: {', '.join(strange)}")
 
 
 def health_check(raw: Raw) -> HealthCheck | None:
