@@ -1,6 +1,8 @@
 """Every member of every request is executed, recorded with a reason, or refused by name: the tables against botocore's models."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from botocore import xform_name
@@ -10,6 +12,8 @@ from harness.emulator import members
 from harness.emulator.cloud import AwsError
 from harness.emulator.services import SERVICES, handlers_of
 from harness.emulator.wire import service_model
+
+EMULATOR = Path(members.__file__).parent.parent
 
 
 def emulated(service: str) -> list[str]:
@@ -52,6 +56,19 @@ def test_every_member_of_a_request_is_in_exactly_one_table(service: str):
     assert not set(there) - set(listed), "a member that AWS has added: say what becomes of it"
     assert not {one for one in listed if listed.count(one) > 1}, "in two tables"
     assert not set(listed) - set(there), "no request has it"
+
+
+def test_executed_member_is_named_somewhere_in_the_code():
+    """It cannot be executed where nothing names it; that its name is read where it should be is for the tests of its operation."""
+    sources = [path for path in EMULATOR.rglob("*.py") if "members" not in path.parts]
+    literals = set(re.findall(r'"(\w+)"', "".join(path.read_text() for path in sources)))
+    executed = {
+        (service, shape, member)
+        for service in SERVICES
+        for shape, names in members.of(service).executed.items()
+        for member in names
+    }
+    assert not {one for one in executed if one[2] not in literals}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -53,7 +53,7 @@ ListContainerInstancesRequest: cluster filter nextToken maxResults status
 ListServiceDeploymentsRequest: service cluster status createdAt nextToken maxResults
 CreatedAt: before after
 ListServicesRequest: cluster nextToken maxResults launchType schedulingStrategy resourceManagementType
-ListServicesByNamespaceRequest: namespace nextToken maxResults
+ListServicesByNamespaceRequest: nextToken maxResults
 ListTagsForResourceRequest: resourceArn
 ListTaskDefinitionFamiliesRequest: familyPrefix status nextToken maxResults
 ListTaskDefinitionsRequest: familyPrefix status sort nextToken maxResults
@@ -159,6 +159,7 @@ RECORDED = (
         CreateClusterRequest: serviceConnectDefaults
         UpdateClusterRequest: serviceConnectDefaults
         PortMapping: name appProtocol
+        ListServicesByNamespaceRequest: namespace
         """,
     ),
     (
