@@ -41,6 +41,7 @@ SIDES: dict[str, Look] = {
     "nobody": Look("○", "nobody", "응답 버전 없음", "dim", "#6e7681", "#8b949e"),
 }
 FAILURE = Look("✘", "failed", "실패", "red", *BAD)
+DIFFERS = "≠"
 OTHER = Look("!", "unknown", "알 수 없음", "red", *BAD)
 
 LIFECYCLE: dict[str, Look] = {

@@ -67,11 +67,20 @@ WORDS: dict[str, Word] = {
         "Point at the chart for details; with the keyboard: Tab to it, then arrow keys, Home, End, F for the next failure.",
         "차트를 가리키면 자세한 값이 보입니다. 키보드: Tab으로 이동한 뒤 화살표, Home, End, F는 다음 실패.",
     ),
+    "compare_keys": Word(
+        "Point at either chart: both tell of the same second. With the keyboard: Tab to one, then arrow keys, Home, End, "
+        "F for the next failure, D for the next difference.",
+        "어느 차트를 가리켜도 두 차트가 같은 시각의 값을 보여 줍니다. 키보드: Tab으로 이동한 뒤 화살표, Home, End, "
+        "F는 다음 실패, D는 다음 차이.",
+    ),
+    "marked_note": Word(
+        "≠ marks what the other run does not have, or has otherwise.", "≠는 다른 실행에 없거나 다르게 나타난 것입니다."
+    ),
     # comparison
     "comparison": Word("Two rehearsals compared", "두 리허설 비교"),
     "same_verdicts": Word("every verdict is the same", "모든 판정이 같음"),
     "other_verdicts": Word("verdicts differ", "판정이 다름"),
-    "differences": Word("{count} differences", "차이 {count}개"),
+    "differences": Word("differences: {count}", "차이 {count}개"),
     "only_differences": Word("differences only", "차이만 보기"),
     "only_in": Word("only in {run}", "{run}에만 있음"),
     "same": Word("same", "같음"),
@@ -95,9 +104,16 @@ WORDS: dict[str, Word] = {
     "lane_lifecycle": Word("Lifecycle events", "수명 주기 이벤트"),
     "lane_weights": Word("Production traffic, %", "프로덕션 트래픽, %"),
     "lane_requests": Word("Requests per second, by who answered", "초당 요청, 응답한 버전별"),
-    "lane_health": Word("Healthy targets", "정상 대상"),
+    "lane_health": Word("Target health", "대상 상태"),
     "lane_waits": Word("Compressed waits", "압축된 대기"),
-    "lane_marks": Word("Alarms, actions, rollback", "경보, 조치, 롤백"),
+    "lane_differences": Word("≠ Where {other} differs", "≠ {other}와 다른 구간"),
+    "other_weights": Word("≠ {other}: {weights}", "≠ {other}: {weights}"),
+    "only_other_failed": Word("≠ ✘ failed in {other} only", "≠ ✘ {other}에서만 실패"),
+    "only_here_failed": Word("≠ ✘ failed, not in {other}", "≠ ✘ 실패, {other}는 아님"),
+    "chart_told": Word(
+        "Lifecycle events: {events}; requests: {requests}, of them failed: {failed}; compressed waits: {waits}; {seconds} s.",
+        "수명 주기 이벤트 {events}개, 요청 {requests}건, 실패 {failed}건, 압축된 대기 {waits}개, 전체 {seconds}초.",
+    ),
     "seconds": Word("seconds since the deployment started", "배포 시작 뒤 초"),
     "termination_wait": Word("termination wait", "종료 대기"),
     "rollback": Word("rollback", "롤백"),
