@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.words import Word
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -66,14 +68,14 @@ ALARMS: dict[str, Look] = {
     "ALARM": Look("⚠", "ALARM", "ALARM", "red", *BAD),
     "INSUFFICIENT_DATA": Look("?", "INSUFFICIENT_DATA", "INSUFFICIENT_DATA", "dim", *QUIET),
 }
-PHASES: dict[str, tuple[str, str]] = {
-    "waiting": ("waiting", "대기 중"),
-    "provision": ("provisioning", "자원 준비"),
-    "steady_state": ("waiting for a steady state", "안정 상태 대기"),
-    "deploy": ("deploying", "배포 중"),
-    "settle": ("watching what is left", "결과 관찰"),
-    "teardown": ("tearing down", "정리 중"),
-    "done": ("done", "끝"),
+PHASES: dict[str, Word] = {
+    "waiting": Word("waiting", "대기 중"),
+    "provision": Word("provisioning", "자원 준비 중"),
+    "steady_state": Word("waiting for a steady state", "안정 상태 대기 중"),
+    "deploy": Word("deploying", "배포 중"),
+    "settle": Word("watching what is left", "결과 관찰 중"),
+    "teardown": Word("tearing down", "정리 중"),
+    "done": Word("done", "끝"),
 }
 # Moments of a run, in every time chart and every list.
 MOMENTS: dict[str, str] = {

@@ -143,7 +143,7 @@ def appearance() -> dict[str, Any]:
         name: {key: {"symbol": one.symbol, "en": one.en, "ko": one.ko} for key, one in table.items()}
         for name, table in look.TABLES.items()
     }
-    phases = {name: {"en": en, "ko": ko} for name, (en, ko) in look.PHASES.items()}
+    phases = {name: {"en": one.en, "ko": one.ko} for name, one in look.PHASES.items()}
     words = {name: {"en": one.en, "ko": one.ko} for name, one in WORDS.items()}
     return {**tables, "phase": phases, "moment": look.MOMENTS, "words": words}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from harness.report.words import Word
+from harness.words import SHARED, Word
 
 WORDS: dict[str, Word] = {
+    **SHARED,
     "dashboard": Word("Deployment rehearsal, live", "배포 리허설 실황"),
     "no_run": Word("No run yet. Choose a scenario and start it.", "아직 실행이 없습니다. 시나리오를 골라 시작하세요."),
     "starting": Word("starting", "시작하는 중"),
@@ -30,34 +31,22 @@ WORDS: dict[str, Word] = {
     "not_seen": Word("not looked at yet", "아직 보지 않음"),
     "more_tasks": Word("and {count} more", "외 {count}개"),
     "stopped_tasks": Word("{count} stopped", "{count}개 중지됨"),
-    "no_targets": Word("no targets", "대상 없음"),
     "lifecycle": Word("Lifecycle events", "수명 주기 이벤트"),
     "no_deployment": Word("No deployment yet", "아직 배포 없음"),
     "rollback_deployment": Word("Rollback deployment", "롤백 배포"),
     "alarms": Word("Alarms", "경보"),
     "no_alarms": Word("The scenario has none", "시나리오에 없음"),
-    "here": Word("here", "여기서"),
-    "on_aws": Word("on AWS", "AWS에서"),
-    "elapsed": Word("elapsed", "경과"),
-    "remaining": Word("remaining", "남음"),
-    "until_it_happens": Word("until it happens", "일어날 때까지"),
     "deployment": Word("Deployment", "배포"),
     "requests_per_second": Word("Requests per second, by who answered", "초당 요청, 응답한 버전별"),
-    "requests": Word("requests", "요청"),
     "failed": Word("failed", "실패"),
-    "gap": Word("longest gap", "가장 긴 공백"),
+    "gap": SHARED["longest_gap"],
     "errors": Word("Last errors", "마지막 오류"),
     "no_errors": Word("none so far", "지금까지 없음"),
     "news": Word("Last changes", "마지막 변화"),
-    "verdict": Word("Verdict", "판정"),
-    "measured": Word("measured", "측정값"),
-    "limit": Word("limit", "한계"),
     "report": Word("Report", "보고서"),
     "broke_off": Word("The run broke off", "실행이 중단됨"),
     "lost": Word("connection lost, trying again", "연결이 끊겨 다시 시도하는 중"),
     "seconds_axis": Word("seconds since the deployment started", "배포 시작 뒤 초"),
-    "between events": Word("between events", "이벤트 사이"),
-    "termination wait": Word("termination wait", "종료 대기"),
     "language": Word("한국어", "English"),
     "full_compression": Word("waits ÷ {factor}", "대기 ÷ {factor}"),
 }

@@ -153,7 +153,7 @@ def _tone(band: Band) -> str:
 
 
 def _band_label(band: Band) -> Word:
-    name = word("termination_wait") if not band.name else Word(band.name, band.name)
+    name = word("termination wait") if not band.name else Word(band.name, band.name)
     prefix = Word(*(f"{one}: " for one in word("rollback"))) if band.rollback else Word("", "")
     failed = f"{look.FAILURE.symbol} " if band.status in ("Failed", "Stopped") else ""
     seconds = f" {number(band.end - band.start)} s"

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from harness import journal
+from rich.cells import cell_len
+
+from harness import journal, look
 from harness.errors import UsageError
 from harness.report.facts import Facts, Span, facts_of
 from harness.report.words import EXPECTATIONS, Word, word
+from harness.words import ENGLISH, Speech
 
 SECONDS_ALIKE = 1.0  # two durations on AWS's clock that differ by less, or by a tenth, are called the same
 PERCENT_ALIKE = 10.0
@@ -38,15 +41,17 @@ class Row:
         a, b = self.verdicts or ("", "")
         return "B" if a is None else "A" if b is None else ""
 
-    @property
-    def told(self) -> tuple[str, str]:
-        """Both sides as one text."""
+    def told(self, say: Speech) -> tuple[str, str]:
+        """Both sides, each as one text."""
         a, b = self.verdicts or (None, None)
-        return _with(a, self.a), _with(b, self.b)
+        return _with(a, self.a, say), _with(b, self.b, say)
 
 
-def _with(verdict: str | None, measured: str) -> str:
-    return measured if verdict is None else f"{verdict} ({measured})" if measured else verdict
+def _with(verdict: str | None, measured: str, say: Speech) -> str:
+    if verdict is None:
+        return measured
+    seen = say.of(look.verdict(verdict))
+    return f"{seen} ({measured})" if measured else seen
 
 
 @dataclass(frozen=True)
@@ -262,23 +267,28 @@ def shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def table(comparison: Comparison) -> str:
+def table(comparison: Comparison, say: Speech = ENGLISH) -> str:
     """For a terminal or a log: `=` the same, `≠` not, `≠≠` where a verdict differs."""
     lines = [f"A: {comparison.name_a}", f"B: {comparison.name_b}"]
     for pair in comparison.pairs:
-        lines += ["", *_pair_lines(pair)]
+        lines += ["", *_pair_lines(pair, say)]
     differ = [pair.scenario for pair in comparison.pairs if not pair.same]
-    told = f"verdicts differ in: {', '.join(differ)}" if differ else "every verdict is the same"
+    told = say("verdicts_differ", scenarios=", ".join(differ)) if differ else say("same_verdicts")
     return "\n".join([*lines, "", told])
 
 
-def _pair_lines(pair: Pair) -> list[str]:
+def _pair_lines(pair: Pair, say: Speech) -> list[str]:
     if pair.a is None or pair.b is None:
-        return [f"≠≠ {pair.scenario}: only in {'B' if pair.a is None else 'A'}"]
-    width = max(len(row.name.en) for row in pair.rows)
-    left = min(40, max(len(row.told[0]) for row in pair.rows))
+        return [f"≠≠ {pair.scenario}: {say('only_in', run='B' if pair.a is None else 'A')}"]
+    cells = [(say.of(row.name), *row.told(say)) for row in pair.rows]
+    width, left = max(cell_len(name) for name, *_ in cells), min(40, max(cell_len(a) for _, a, _ in cells))
     lines = [f"{'=' if pair.same else '≠≠'} {pair.scenario}"]
-    for row in pair.rows:
+    for row, (name, a, b) in zip(pair.rows, cells, strict=True):
         mark = "=" if row.same else "≠≠" if row.decides else "≠"
-        lines.append(f"  {mark:<2} {row.name.en:<{width}}  {row.told[0]:<{left}}  {row.told[1]}")
+        lines.append(f"  {mark:<2} {_padded(name, width)}  {_padded(a, left)}  {b}")
     return lines
+
+
+def _padded(text: str, cells: int) -> str:
+    """A Korean letter takes two cells of a terminal."""
+    return text + " " * (cells - cell_len(text))

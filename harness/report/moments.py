@@ -51,7 +51,7 @@ def data(timeline: Timeline, run: str = "") -> Markup:
 
 
 def _band(band: Band) -> list[str]:
-    told = Word(band.name, band.name) if band.name else word("termination_wait")
+    told = Word(band.name, band.name) if band.name else word("termination wait")
     before = [f"{one}: " if band.rollback else "" for one in word("rollback")]
     differs = f"{look.DIFFERS} " if band.differs else ""
     return [f"{differs}{first}{name}" for first, name in zip(before, told, strict=True)]

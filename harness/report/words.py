@@ -1,21 +1,17 @@
-"""Every word of the page, in English and Korean. AWS's own names and messages stay as AWS writes them."""
+"""Every word of the report and of the comparison, in English and Korean. AWS's own names and messages stay as AWS writes them."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from harness.words import EXPECTATIONS, SHARED, Word, filled
 
-
-class Word(NamedTuple):
-    en: str
-    ko: str
-
+__all__ = ["EXPECTATIONS", "WORDS", "Word", "word"]
 
 WORDS: dict[str, Word] = {
+    **SHARED,
     # head
     "language": Word("Language", "언어"),
     "report": Word("Deployment rehearsal", "배포 리허설"),
     "skip": Word("Skip to the verdict", "판정으로 건너뛰기"),
-    "verdict": Word("Verdict", "판정"),
     "expectations_met": Word("{met} of {all} expectations met", "기대 {all}개 중 {met}개 충족"),
     "no_outcome": Word("the deployment was not seen to end", "배포가 끝나는 것을 보지 못함"),
     "succeeded": Word("deployment succeeded", "배포 성공"),
@@ -41,18 +37,12 @@ WORDS: dict[str, Word] = {
     "dirty": Word("with changes that are not in the commit", "커밋되지 않은 변경 포함"),
     "nothing": Word("none", "없음"),
     # key figures
-    "requests": Word("requests", "요청"),
-    "failed_requests": Word("failed", "실패"),
-    "longest_gap": Word("longest gap", "가장 긴 공백"),
     "rollback_seconds": Word("trigger to rolled back", "원인부터 롤백까지"),
     "detection_seconds": Word("first failure to trigger", "첫 실패부터 감지까지"),
     "deployment_seconds": Word("deployment", "배포 시간"),
     # verdict table
     "expectations": Word("Expectations", "기대"),
     "expectations_caption": Word("Measured against the limit; n is the evidence", "측정값과 한계; n은 근거의 수"),
-    "expectation": Word("Expectation", "기대"),
-    "measured": Word("Measured", "측정값"),
-    "limit": Word("Limit", "한계"),
     "detail": Word("Detail", "설명"),
     "effective_limit": Word("Limit in this run", "이 실행에서의 한계"),
     "of_requests": Word("{count} of {all} requests", "요청 {all}건 중 {count}건"),
@@ -78,13 +68,10 @@ WORDS: dict[str, Word] = {
     ),
     # comparison
     "comparison": Word("Two rehearsals compared", "두 리허설 비교"),
-    "same_verdicts": Word("every verdict is the same", "모든 판정이 같음"),
     "other_verdicts": Word("verdicts differ", "판정이 다름"),
     "differences": Word("differences: {count}", "차이 {count}개"),
     "only_differences": Word("differences only", "차이만 보기"),
-    "only_in": Word("only in {run}", "{run}에만 있음"),
     "same": Word("same", "같음"),
-    "differs": Word("differs", "다름"),
     "verdict_differs": Word("verdict differs", "판정이 다름"),
     "compared": Word("What is compared", "비교 항목"),
     "timelines": Word("The two timelines, on one scale", "같은 축의 두 시간표"),
@@ -115,8 +102,6 @@ WORDS: dict[str, Word] = {
         "수명 주기 이벤트 {events}개, 요청 {requests}건, 실패 {failed}건, 압축된 대기 {waits}개, 전체 {seconds}초.",
     ),
     "seconds": Word("seconds since the deployment started", "배포 시작 뒤 초"),
-    "termination_wait": Word("termination wait", "종료 대기"),
-    "rollback": Word("rollback", "롤백"),
     "shown_as": Word("{declared} s shown as {shown} s", "{declared}초를 {shown}초로 표시"),
     "of_planned": Word(
         "{declared} s planned as {planned} s, over after {shown} s", "{declared}초→{planned}초, {shown}초 만에 끝남"
@@ -186,32 +171,7 @@ WORDS: dict[str, Word] = {
     "reproduce_note": Word("From a checkout of the project:", "프로젝트를 체크아웃한 곳에서:"),
 }
 
-EXPECTATIONS: dict[str, Word] = {
-    "outcome": Word("How the deployment ended", "배포의 결과"),
-    "failed_at": Word("Where it failed", "실패한 단계"),
-    "cause": Word("Why it ended early", "일찍 끝난 이유"),
-    "events": Word("Lifecycle events, in order", "수명 주기 이벤트 순서"),
-    "versions_seen": Word("Versions users met, in order", "사용자가 만난 버전 순서"),
-    "live_at_end": Word("Version that is live at the end", "끝에 서비스 중인 버전"),
-    "green_production_requests": Word("Users on green before the shift", "전환 전 그린이 받은 사용자 요청"),
-    "users.min_requests": Word("Requests, at least", "최소 요청 수"),
-    "users.max_failed": Word("Failed requests, at most", "최대 실패 요청 수"),
-    "users.max_failed_percent": Word("Failed requests, at most (%)", "최대 실패율 (%)"),
-    "users.min_failed": Word("Failed requests of a trap, at least", "함정의 최소 실패 요청 수"),
-    "users.failed_with": Word("Codes that failed answers had", "실패한 응답의 코드"),
-    "users.max_unavailable": Word("Longest time without a good answer (s)", "정상 응답이 없던 최장 시간 (초)"),
-    "users.max_p50": Word("Median latency, at most (s)", "최대 중앙 지연 (초)"),
-    "users.max_p95": Word("95th percentile of latency, at most (s)", "최대 95백분위 지연 (초)"),
-    "users.max_p99": Word("99th percentile of latency, at most (s)", "최대 99백분위 지연 (초)"),
-    "exit_codes.blue": Word("Exit codes of blue's tasks", "블루 태스크의 종료 코드"),
-    "exit_codes.green": Word("Exit codes of green's tasks", "그린 태스크의 종료 코드"),
-    "websockets.max_cut": Word("WebSockets cut, at most", "끊긴 웹소켓 최대 수"),
-    "websockets.min_cut": Word("WebSockets cut, at least", "끊긴 웹소켓 최소 수"),
-    "rollback.within": Word("Back on blue within (s)", "블루로 복귀하기까지 (초)"),
-}
-
 
 def word(key: str, **values: object) -> Word:
     """`key` in both languages, with its `{names}` filled in. Raises KeyError."""
-    found = WORDS[key]
-    return Word(found.en.format(**values), found.ko.format(**values)) if values else found
+    return filled(WORDS[key], values)

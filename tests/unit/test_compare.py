@@ -1,5 +1,6 @@
 """Two runs compared from their journals: the page, the table and the exit code."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from markupsafe import escape
+from rich.cells import cell_len
 
 from harness import journal as j
 from harness.report import compare, compare_page, moments
@@ -141,6 +143,29 @@ def test_compare_verb_exits_0_for_the_same_verdicts_and_1_for_others(tmp_path: P
     done = subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done.stdout + done.stderr
     assert (tmp_path / "compare.html").is_file()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "euc_kr"])
+def test_compare_verb_speaks_korean_where_the_locale_does(tmp_path: Path, encoding: str):
+    """In columns of equal cells; what an old encoding cannot write does not break it."""
+    of = story.scenario(EXPECTED)
+    for name, events in (("a", story.rolled_back(of)), ("b", story.happy(of))):
+        story.written(tmp_path / name, events)
+    command = [sys.executable, "-m", "harness.cli", "compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    environment = {**os.environ, "LC_ALL": "", "LANG": "ko_KR.UTF-8", "PYTHONIOENCODING": encoding}
+    command += ["--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment, timeout=60)
+    assert done.returncode == 1, done.stderr
+    text = done.stdout.decode(encoding)
+    assert "판정이 다른 시나리오: told" in text
+    assert "미충족 (succeeded)" in text
+    rows = [
+        line.rpartition(" ")[0]
+        for line in text.splitlines()
+        if line.endswith((" local", " process", " 24", " –", " ?"))
+    ]
+    assert len(rows) > 5
+    assert len({cell_len(row) for row in rows}) == 1
 
 
 def test_compare_of_a_directory_without_a_journal_is_a_usage_error(tmp_path: Path):

@@ -80,7 +80,7 @@ export function lists(told) {
 }
 
 function row(one, zero) {
-  return el("li", { class: BAD.includes(one.kind) ? "bad" : null }, el("time", {}, `${(one.at - zero).toFixed(1).replace("-0.0", "0.0")} s`), el("span", {}, `${moment(one.kind)} ${one.text}`));
+  return el("li", { class: BAD.includes(one.kind) ? "bad" : null }, el("time", {}, `${(one.at - zero).toFixed(1).replace("-0.0", "0.0")} s`), el("span", {}, `${moment(one.kind)} ${either({ en: one.text, ko: one.ko })}`));
 }
 
 export function verdict(told, run) {
