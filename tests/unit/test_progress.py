@@ -91,8 +91,8 @@ def test_terminal_picture_speaks_korean_in_aligned_columns():
         "초당 20건",
         "✘ 실패 1건",
         "최장 공백",
-        "✔ 2 정상",
-        "✘ 1 비정상",
+        "✔ 정상 2",
+        "✘ 비정상 1",
     ):
         assert said in text
     assert "그린 태스크 abcdef01 중지: [bold]out[/]" in text
