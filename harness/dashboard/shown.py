@@ -10,6 +10,7 @@ from harness.dashboard.words import WORDS
 from harness.expectations import Judgement
 from harness.journal import LifecycleSeen
 from harness.picture import Picture, Second
+from harness.words import EXPECTATIONS
 
 TASKS_SHOWN = 12  # of a side
 NEWS_SHOWN = 12
@@ -128,12 +129,17 @@ def _dict(clocked: Any) -> dict[str, Any] | None:
     return None if clocked is None else dataclasses.asdict(clocked)
 
 
+def _label(expectation: str) -> dict[str, str]:
+    found = EXPECTATIONS.get(expectation)
+    return {"en": found.en, "ko": found.ko} if found else {"en": expectation, "ko": expectation}
+
+
 def judged(judgement: Judgement) -> dict[str, Any]:
     return {
         "verdict": judgement.verdict,
         "outcome": judgement.outcome,
         "why": judgement.why,
-        "results": [dataclasses.asdict(one) for one in judgement.results],
+        "results": [dataclasses.asdict(one) | {"label": _label(one.name)} for one in judgement.results],
     }
 
 

@@ -52,6 +52,82 @@ def test_dashboard_fits_and_is_accessible(
         assert browser.js("return document.documentElement.lang") == language
 
 
+def test_dashboard_without_a_run_says_so_and_names_its_parts(
+    browser: Browser, serve: Callable[..., Served], tmp_path: Path
+):
+    browser.window(1280, 720).open(serve(tmp_path, ROOT / "scenarios").with_token)
+    browser.until("document.getElementById('notice').textContent.includes('No run yet')")
+    diagram = browser.text("#diagram")
+    for said in ("Users", "Production", "Test", "blue target group", "green target group", "no tasks"):
+        assert said in diagram
+    assert browser.js("return document.getElementById('numbers').children.length") == 0
+    assert browser.violations() == []
+    assert browser.errors() == []
+
+
+def test_dashboard_on_a_phone_shows_the_whole_picture_in_letters_one_can_read(
+    browser: Browser, serve: Callable[..., Served], tmp_path: Path
+):
+    with live(tmp_path / "one" / "told"):
+        browser.window(390, 844).open(serve(tmp_path).url)
+        browser.until("document.getElementById('diagram').textContent.includes('v2')")
+        drawn = "[...document.querySelectorAll('#diagram rect, #diagram text')].filter((one) => one.matches('rect') || one.textContent)"
+        boxes = browser.js(f"return {drawn}.map((one) => one.getBoundingClientRect().toJSON())")
+        assert max(box["right"] for box in boxes) <= 390
+        assert min(box["height"] for box in boxes) >= 11
+        browser.window(1280, 720)  # turned: drawn anew, side by side
+        browser.until("document.querySelector('#diagram svg').viewBox.baseVal.width === 900")
+        assert "v2" in browser.text("#diagram")
+
+
+def test_dashboard_offers_only_what_the_deployment_can_do(
+    browser: Browser, serve: Callable[..., Served], tmp_path: Path
+):
+    disabled = "document.querySelector('[data-action={}]').disabled"
+    with live(tmp_path / "one" / "told") as journal:
+        browser.window(1280, 720).open(serve(tmp_path).with_token)
+        browser.until(f"!{disabled.format('stop')}")
+        assert browser.js(f"return {disabled.format('continue')}")
+        journal.write(story.deployment("Ready", None, at=clock.now(), created=clock.now() - 3, started=clock.now() - 3))
+        browser.until(f"!{disabled.format('continue')}")
+
+
+def test_dashboard_keeps_the_chosen_scenario_when_the_language_changes(
+    browser: Browser, serve: Callable[..., Served], tmp_path: Path
+):
+    browser.window(1280, 720).open(serve(tmp_path, ROOT / "scenarios").with_token)
+    browser.until("document.querySelectorAll('#scenarios option').length > 5")
+    browser.js("document.getElementById('scenarios').value = '5xx-after-cutover'")
+    browser.js("document.getElementById('language').click()")
+    browser.until("document.querySelector('#scenarios option').textContent.match(/[가-힣]/)")
+    assert browser.js("return document.getElementById('scenarios').value") == "5xx-after-cutover"
+
+
+def test_dashboard_does_not_call_a_run_broken_off_that_ended(
+    browser: Browser, serve: Callable[..., Served], tmp_path: Path
+):
+    """The list of runs may know of the end a moment before the picture does."""
+    with live(tmp_path / "one" / "told") as journal:
+        browser.window(1280, 720).open(serve(tmp_path).url)
+        browser.until("document.getElementById('numbers').children.length > 4")
+        browser.js(
+            "window.said = []; const box = document.getElementById('notice');"
+            "new MutationObserver(() => said.push(box.textContent)).observe(box, {childList: true, characterData: true, subtree: true})"
+        )
+        journal.write(j.RunEnded(at=clock.now(), complete=True))
+        browser.until("!document.getElementById('verdict').hidden")
+        clock.pause(1.2)  # the list of runs is read once a second
+        assert [one for one in browser.js("return said") if "broke" in one] == []
+
+
+def test_dashboard_tells_changes_in_korean(browser: Browser, serve: Callable[..., Served], tmp_path: Path):
+    with live(tmp_path / "one" / "told") as journal:
+        journal.write(j.WeightsSeen(at=clock.now(), route="production", blue=50, green=50))
+        browser.window(1280, 720).open(f"{serve(tmp_path).url}/?lang=ko")
+        browser.until("document.getElementById('news').textContent.includes('프로덕션 리스너: 블루 50 %, 그린 50 %')")
+        assert "비정상 1" in browser.text("#diagram")
+
+
 def test_dashboard_without_the_token_only_looks(browser: Browser, serve: Callable[..., Served], tmp_path: Path):
     with live(tmp_path / "one" / "told"):
         browser.window(1280, 720).open(serve(tmp_path).url)
