@@ -35,12 +35,12 @@ VERDICTS: dict[str, Look] = {
     "met": Look("✔", "met", "충족", "green", *GOOD),
     "unmet": Look("✘", "unmet", "미충족", "red", *BAD),
     "inconclusive": Look("?", "inconclusive", "판단 불가", "yellow", *CARE),
-    "unsupported": Look("-", "unsupported", "지원 안 함", "dim", *QUIET),
+    "unsupported": Look("-", "unsupported", "미지원", "dim", *QUIET),
 }
 SIDES: dict[str, Look] = {
     "blue": Look("■", "blue", "블루", "blue", *BLUE),
     "green": Look("▲", "green", "그린", "green", *GREEN),
-    "nobody": Look("○", "nobody", "응답 버전 없음", "dim", "#6e7681", "#8b949e"),
+    "nobody": Look("○", "nobody", "버전 미상", "dim", "#6e7681", "#8b949e"),
 }
 FAILURE = Look("✘", "failed", "실패", "red", *BAD)
 DIFFERS = "≠"

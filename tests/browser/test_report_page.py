@@ -42,7 +42,7 @@ def test_report_page_is_accessible_and_fits(browser: Browser, page: Path, width:
 def test_report_page_in_korean_shows_no_english_word_of_its_own(browser: Browser, page: Path):
     browser.window(1280, 900).open(page).js("document.getElementById('lang-ko').click()")
     shown = browser.js("return document.body.innerText")
-    assert "무슨 일이 언제 있었나" in shown
+    assert "언제 무슨 일이 있었나" in shown
     assert "What happened, and when" not in shown
     assert "Limit in this run" not in shown
     assert browser.violations() == []
@@ -76,7 +76,7 @@ def test_report_chart_speaks_the_language_that_is_shown(browser: Browser, page: 
     browser.point_at("svg.wide")
     assert browser.js(named).startswith("What happened, and when. Lifecycle events: 7")
     browser.js("document.getElementById('lang-ko').click()")
-    assert browser.js(named).startswith("무슨 일이 언제 있었나. 수명 주기 이벤트 7개")
+    assert browser.js(named).startswith("언제 무슨 일이 있었나. 수명 주기 이벤트 7개")
     assert "■ 블루 90" in browser.text("#tip-")
     assert browser.js("return document.documentElement.lang") == "ko"
 

@@ -97,7 +97,9 @@ def test_terminal_picture_speaks_korean_in_aligned_columns():
         assert said in text
     assert "그린 태스크 abcdef01 중지: [bold]out[/]" in text
     assert not re.search("elapsed|remaining|failed|healthy|gap", text.replace("Target.Timeout", ""))
-    rows = [line.rstrip() for line in text.splitlines() if line.startswith(("  AllowTraffic", "  여기", "  AWS"))]
+    rows = [
+        line.rstrip() for line in text.splitlines() if line.startswith(("  AllowTraffic", "  이 실행", "  AWS라면"))
+    ]
     assert len(rows) == 3
     assert len({cell_len(row) for row in rows}) == 1  # the last column is flush right, whatever letters stand before it
 
@@ -120,7 +122,7 @@ def test_verdict_table_in_korean_keeps_its_columns_apart(width: int):
     heads = {cell_len(line[: line.index("500")]) for line in lines if "500" in line}
     assert len(heads) == 1
     said = "".join("".join(line.split()) for line in lines)
-    assert all(one in said for one in ("충족", "미충족", "판단불가", "지원안함"))
+    assert all(one in said for one in ("충족", "미충족", "판단불가", "미지원"))
 
 
 def test_plain_lines_speak_korean_without_a_sign_of_colour():
@@ -128,7 +130,7 @@ def test_plain_lines_speak_korean_without_a_sign_of_colour():
     Plain(stream, KOREAN).show([shift()])
     text = stream.getvalue()
     assert (
-        "told: AllowTraffic, 블루/그린 90/10, 여기 5.1 s 경과, 7.5 s 남음, AWS 120 s 경과, 180 s 남음, "
+        "told: AllowTraffic, 블루/그린 90/10, 이 실행 5.1 s 경과, 7.5 s 남음, AWS라면 120 s 경과, 180 s 남음, "
         "요청 161건 (초당 20건), 실패 1건, 최장 공백 0.05 s"
     ) in text
     assert "그린 대상 그룹: 정상 1, 비정상 1 (Target.Timeout)" in text
@@ -142,7 +144,7 @@ def test_endings_speak_korean():
     print_endings([ending], "out", stream, KOREAN)
     assert stream.getvalue().splitlines() == [
         "✘ told  미충족: 롤백됨, 요청 500건, 실패 3건, 최장 공백 0.10 s, 20 s",
-        "  ✘ 최대 실패 요청 수 (users.max_failed): 미충족, 측정값 3, 한계 0, n 500",
+        "  ✘ 최대 실패 요청 수 (users.max_failed): 미충족, 측정값 3, 기준 0, n 500",
         "1개 중 0개 충족, 1개 미충족 (told); 보고서: out",
     ]
 
