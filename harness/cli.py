@@ -6,6 +6,7 @@ A verb imports what it needs when it runs: all of them together take half a seco
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import signal
@@ -27,6 +28,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.targets import TARGETS
+from harness.words import LANGUAGES, spoken
 
 if TYPE_CHECKING:
     from harness.scenario import Scenario
@@ -42,6 +44,9 @@ EXPOSED = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; its exit code."""
     signal.signal(signal.SIGTERM, _terminated)  # a cancelled CI job cleans up as well
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an old encoding has no ✔
     try:
         asked = _parsed(arguments)
         verb: Callable[[argparse.Namespace], int] = asked.verb
@@ -91,6 +96,7 @@ def do_run(asked: argparse.Namespace) -> int:
             as_json=asked.json,
             app=scenario.load_own_app(),
             at_once=asked.at_once,
+            say=spoken(asked.lang, os.environ),
         )
     )
 
@@ -129,7 +135,7 @@ def do_compare(asked: argparse.Namespace) -> int:
     from harness.report import compare, compare_page
 
     comparison = compare.of_directories(asked.run_a, asked.run_b)
-    print(compare.table(comparison))
+    print(compare.table(comparison, spoken(asked.lang, os.environ)))
     print(compare_page.write(comparison, asked.out))
     return EXIT_MET if comparison.same else EXIT_UNMET
 
@@ -361,6 +367,11 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
     one.add_argument("--json", action="store_true", help="the results on standard output")
+    _speaks(one)
+
+
+def _speaks(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--lang", choices=LANGUAGES, help="what the terminal speaks (default: as LC_ALL or LANG says)")
 
 
 def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
@@ -425,6 +436,7 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("run_a", type=Path, metavar="RUN_A")
     one.add_argument("run_b", type=Path, metavar="RUN_B")
     one.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where compare.html goes (default: here)")
+    _speaks(one)
     for name, help_ in (("aws", "plan, up, run, status and down on AWS"),):
         one = verbs.add_parser(name, help=f"{help_} (not built yet)")
         one.set_defaults(verb=do_not_built, name=name)
