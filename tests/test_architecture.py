@@ -11,8 +11,9 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "errors": set(),
+    "directory": {"errors"},
     "look": set(),
-    "images": {"clock", "errors"},
+    "images": {"clock", "directory", "errors"},
     "scenario": {"clock", "errors"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
@@ -22,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "probe": {"clock", "errors", "journal"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
-    "targets": {"clock", "errors", "driver", "images", "scenario"},
+    "targets": {"clock", "directory", "errors", "driver", "images", "scenario"},
     "picture": {"journal", "scenario", "compression"},
     "progress": {"clock", "errors", "journal", "look", "picture"},
     "dashboard": {
@@ -30,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"clock", "errors", "images"},
+    "emulator": {"clock", "directory", "errors", "images"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin"}  # they put the parts together
 

@@ -83,15 +83,22 @@ class Rehearsal:
 
     def run(self) -> None:
         began = clock.monotonic()
-        with Journal(self.directory / "journal.jsonl") as journal:
-            self._journal = journal
-            self._write(self._started())
-            try:
-                self._story()
-            finally:
-                reason = self.broke_off or (f"unsupported: {self.unsupported}" if self.unsupported else "")
-                self._write(RunEnded(at=clock.now(), complete=not reason, reason=reason))
-                self.seconds, self.phase = clock.monotonic() - began, "done"
+        try:
+            with Journal(self.directory / "journal.jsonl") as journal:
+                self._journal = journal
+                self._recorded()
+        except OSError as error:  # a full disk, a folder taken away: without a journal there is nothing to judge
+            self.broke_off = f"the journal cannot be written: {error}"
+        finally:
+            self.seconds, self.phase = clock.monotonic() - began, "done"
+
+    def _recorded(self) -> None:
+        self._write(self._started())
+        try:
+            self._story()
+        finally:
+            reason = self.broke_off or (f"unsupported: {self.unsupported}" if self.unsupported else "")
+            self._write(RunEnded(at=clock.now(), complete=not reason, reason=reason))
 
     def _story(self) -> None:
         stack = Stack(
@@ -262,8 +269,10 @@ class Rehearsal:
 
     def _tear_down(self, stack: Stack) -> None:
         self.leaving()
-        self._enter("teardown")
-        self.left = stack.remove()
+        try:
+            self._enter("teardown")
+        finally:  # also where the journal can no longer be written
+            self.left = stack.remove()
         self._write(TornDown(at=clock.now(), left=tuple(self.left)))
 
     # ---- the journal

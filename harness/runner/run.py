@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import clock, compression, errors, report, summary, targets
+from harness import clock, compression, directory, errors, report, summary, targets
 from harness.compression import critical_path
 from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
@@ -63,6 +63,7 @@ def run(asked: RunAsked) -> int:
         )
     )
     with opened as target:
+        directory.made(asked.out, "the reports' directory")
         _say(asked, f"{target.name} target, {target.runtime} runtime ({target.why}); {len(plans)} scenarios")
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
     swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []
@@ -204,11 +205,12 @@ def _beyond_us(scenario: Scenario) -> str | None:
 
 def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:
     """Write the reports of one scenario, and say how it ended."""
-    directory = out / scenario.id
-    if not (directory / "journal.jsonl").is_file():
-        return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why="interrupted before it began")
-    report.write(directory)
-    result: dict[str, Any] = json.loads((directory / "result.json").read_text())
+    place = out / scenario.id
+    if not (place / "journal.jsonl").is_file():
+        why = rehearsal.broke_off if rehearsal else ""
+        return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why=why or "interrupted before it began")
+    report.write(place)
+    result: dict[str, Any] = json.loads((place / "result.json").read_text())
     paid = rehearsal.summary if rehearsal else None
     return Ending(
         scenario=scenario.id,
@@ -219,7 +221,7 @@ def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Endin
         gap=paid.longest_gap if paid else 0.0,
         seconds=rehearsal.seconds if rehearsal else 0.0,
         why=_why(result, rehearsal),
-        report=str(directory / "report.html"),
+        report=str(place / "report.html"),
         expectations=tuple(
             Judged(one["name"], one["verdict"], one["measured"], one["limit"], one["n"])
             for one in result["expectations"]

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import images
+from harness import directory, images
 from harness.driver.ecs import image_of
 from harness.driver.elbv2 import LoadBalancer
 from harness.errors import EXIT_USAGE, TargetUnavailable, UsageError
@@ -49,7 +49,7 @@ def choose_runtime(asked: RuntimeAsked) -> tuple[str, str]:
 @contextmanager
 def started(home: Path, runtime: str, *options: str) -> Iterator[str]:
     """An emulator of our own on a free port; its endpoint. It is stopped however this ends. `options`: more of its own."""
-    home.mkdir(parents=True, exist_ok=True)
+    directory.made(home, "the state directory")
     log = home / "emulator.log"
     command = [sys.executable, "-m", "harness.emulator", "--home", str(home), "--port", "0", "--runtime", runtime]
     command += options
