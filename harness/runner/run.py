@@ -63,7 +63,7 @@ def run(asked: RunAsked) -> int:
         )
     )
     with opened as target:
-        directory.made(asked.out, "the reports' directory")
+        _claim(asked)
         _say(asked, f"{target.name} target, {target.runtime} runtime ({target.why}); {len(plans)} scenarios")
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
     swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []
@@ -81,6 +81,16 @@ def run(asked: RunAsked) -> int:
     summary.append_step_summary(endings, line)
     print(line, file=sys.stderr if asked.as_json else sys.stdout, flush=True)
     return code
+
+
+def _claim(asked: RunAsked) -> None:
+    """A directory for each scenario that no other run writes to: two could begin in the same second. Raises UsageError."""
+    directory.made(asked.out, "the reports' directory")
+    for one in asked.scenarios:
+        try:
+            (asked.out / one.id).mkdir()
+        except FileExistsError:
+            raise UsageError(f"{asked.out} has another run of {one.id}; name another directory with --out") from None
 
 
 def exit_code(

@@ -180,6 +180,13 @@ def test_reports_directory_that_cannot_be_made_ends_the_run_before_anything_is_d
     )
 
 
+def test_run_does_not_write_into_another_runs_journal(place: Path):
+    (place / "out" / "an-example").mkdir(parents=True)
+    said = rehearse(place, "run", "--runtime", "process", write(place, EXAMPLE), "--out", "out")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.splitlines()[-1] == "rehearse: out has another run of an-example; name another directory with --out"
+
+
 def test_section_that_rehearsal_toml_does_not_have_is_refused(place: Path):
     (place / "rehearsal.toml").write_text("[emulatr]\nregistry_port = 5000\n")
     said = rehearse(place, "lint", write(place, EXAMPLE))
