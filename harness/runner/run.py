@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import clock, compression, errors, report, summary, targets
+from harness import clock, compression, directory, errors, report, summary, targets
 from harness.compression import critical_path
 from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
@@ -64,6 +64,7 @@ def run(asked: RunAsked) -> int:
         )
     )
     with opened as target:
+        _claim(asked)
         begins = {"target": target.name, "runtime": target.runtime, "why": target.why, "count": len(plans)}
         _say(asked, asked.say("run_begins", **begins))
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
@@ -82,6 +83,16 @@ def run(asked: RunAsked) -> int:
     summary.append_step_summary(endings, line)
     print(line, file=sys.stderr if asked.as_json else sys.stdout, flush=True)
     return code
+
+
+def _claim(asked: RunAsked) -> None:
+    """A directory for each scenario that no other run writes to: two could begin in the same second. Raises UsageError."""
+    directory.made(asked.out, "the reports' directory")
+    for one in asked.scenarios:
+        try:
+            (asked.out / one.id).mkdir()
+        except FileExistsError:
+            raise UsageError(f"{asked.out} has another run of {one.id}; name another directory with --out") from None
 
 
 def exit_code(
@@ -206,12 +217,12 @@ def _beyond_us(scenario: Scenario) -> str | None:
 
 def _judged(asked: RunAsked, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:
     """Write the reports of one scenario, and say how it ended."""
-    directory = asked.out / scenario.id
-    if not (directory / "journal.jsonl").is_file():
-        why = asked.say("interrupted_before")
+    place = asked.out / scenario.id
+    if not (place / "journal.jsonl").is_file():
+        why = (rehearsal.broke_off if rehearsal else "") or asked.say("interrupted_before")
         return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why=why)
-    report.write(directory)
-    result: dict[str, Any] = json.loads((directory / "result.json").read_text())
+    report.write(place)
+    result: dict[str, Any] = json.loads((place / "result.json").read_text())
     paid = rehearsal.summary if rehearsal else None
     return Ending(
         scenario=scenario.id,
@@ -222,7 +233,7 @@ def _judged(asked: RunAsked, scenario: Scenario, rehearsal: Rehearsal | None) ->
         gap=paid.longest_gap if paid else 0.0,
         seconds=rehearsal.seconds if rehearsal else 0.0,
         why=_why(result, rehearsal, asked.say),
-        report=str(directory / "report.html"),
+        report=str(place / "report.html"),
         expectations=tuple(
             Judged(one["name"], one["verdict"], one["measured"], one["limit"], one["n"])
             for one in result["expectations"]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness import directory
 from harness.errors import EXIT_USAGE, TargetUnavailable, UsageError
 
 REGION = "us-east-1"
@@ -26,7 +27,7 @@ def inherited() -> dict[str, str]:
 
 def start(command: Sequence[str], log: Path, **environment: str) -> tuple[subprocess.Popen[str], Path]:
     """The process, in a session of its own: Ctrl-C is for whoever started it, who still needs it to clean up."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    directory.made(log.parent, "the state directory")
     with log.open("ab") as errors:
         process = subprocess.Popen(
             command,

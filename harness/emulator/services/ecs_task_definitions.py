@@ -249,15 +249,24 @@ def _check_containers(document: Raw) -> None:
     if document["networkMode"] == "awsvpc" and len(set(ports)) != len(ports):
         raise client_error("When networkMode=awsvpc, each container port can be used by one container only.")
     for raw in containers:
-        if "memory" not in document and "memory" not in raw and "memoryReservation" not in raw:
-            raise client_error(
-                f"Invalid setting for container '{raw['name']}'. At least one of 'memory' or 'memoryReservation' must be specified."
-            )
+        _check_memory(raw, document)
         container_checks.check_container(raw)
         for dependency in raw.get("dependsOn", ()):
             _check_dependency(raw["name"], dependency, names)
             _check_condition(dependency, containers)
     _check_acyclic({raw["name"]: [one["containerName"] for one in raw.get("dependsOn", ())] for raw in containers})
+
+
+def _check_memory(raw: Raw, document: Raw) -> None:
+    """A limit at the container or at the task, and none of a container's above the task's."""
+    limits = [raw[member] for member in ("memory", "memoryReservation") if member in raw]
+    if not document.get("memory"):
+        if not limits:
+            raise client_error(
+                f"Invalid setting for container '{raw['name']}'. At least one of 'memory' or 'memoryReservation' must be specified."
+            )
+    elif any(limit > memory_mib(document["memory"]) for limit in limits):
+        raise client_error(f"The 'memory' setting for container '{raw['name']}' is greater than for the task.")
 
 
 def _check_dependency(name: str, dependency: Raw, names: list[str]) -> None:
