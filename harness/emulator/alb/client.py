@@ -11,9 +11,11 @@ from harness.emulator.alb.exchange import TRACES, Exchange
 from harness.emulator.alb.framing import BadFraming
 from harness.emulator.alb.head import Head, end_of_head, too_large
 from harness.emulator.alb.rules import Action, FixedResponse, Forward, Redirect
+from harness.emulator.alb.targets import Member
 from harness.emulator.alb.upstream import Upstream, connect, write_at_once
 
 if TYPE_CHECKING:
+    from harness.emulator.alb.heads import Common
     from harness.emulator.alb.listener import Listener
 
 MOST_PENDING = 256 * 1024  # of a body, until the target's connection stands
@@ -28,6 +30,7 @@ class Client(asyncio.Protocol):
 
     __slots__ = (
         "active",
+        "alike",
         "born",
         "buffer",
         "closing",
@@ -37,6 +40,7 @@ class Client(asyncio.Protocol):
         "forwarded",
         "full",
         "ip",
+        "known",
         "listener",
         "logged",
         "origin",
@@ -72,12 +76,13 @@ class Client(asyncio.Protocol):
 
     def configure(self) -> None:
         """Take over the listener's options: what every request of this connection carries to its target (C.7)."""
-        options = self.listener.options
+        options, self.known = self.listener.options, self.listener.heads.memo.known
         self.expires = self.born + options.keep_alive
         self.origin = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
         self.forwarded = xff.replace(b"%", b"%%") + self.listener.forwarded
         self.since = self.until = 0.0
+        self.alike: Common | None = None  # what its last head shares with others: its next one most likely does
 
     def turn(self, second: int) -> None:
         """How the heads of requests end that arrive in another second: `tail` has a place for the number in the trace id."""
@@ -116,9 +121,9 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.ready:
-            head = self.listener.heads.memo.known.get(data)
+            head = self.known.get(data)
             if head is not None:
-                self.serve(head)
+                (self._pass if head.simple else self.serve)(head)
                 return
         current = self.current
         if self.closing:
@@ -140,13 +145,17 @@ class Client(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         """The beginning of a request, maybe all of it, maybe more."""
         heads = self.listener.heads
+        if self.alike is not None and (head := heads.again(data, self.alike)) is not None:
+            self.buffer = b""
+            self._pass(head)
+            return
         head = heads.quick(data)
         if head is None:
             data = data.lstrip(b"\r\n")
             head = self._read_with_care(data)
             if head is None:
                 return
-        self.buffer = b""
+        self.buffer, self.alike = b"", head.common
         if head.size == len(data):
             heads.learn(data, head)
             self.serve(head)
@@ -168,6 +177,30 @@ class Client(asyncio.Protocol):
         if status := too_large(data) or (400 if self.ended else 0):
             self._refuse(status)
         return None
+
+    def _pass(self, head: Head) -> None:
+        """A request with a simple head, and nothing behind it: most of them. What `serve` does, with nothing to look out for."""
+        self.ready = False
+        exchange = self.current = Exchange(head, self)
+        self.active = now = exchange.arrived
+        if now > self.expires:
+            exchange.keep_alive = False
+        for rule in self.listener.rules:
+            if not rule.conditions or rule.matches(exchange):
+                break
+        else:
+            self.fail(exchange, 503, "NoRule")
+            return
+        exchange.rule, action = rule, rule.action
+        if type(action) is not Forward:
+            self._answer_by_itself(exchange, action)
+            return
+        exchange.member = member = (action.only or action).take(exchange)
+        if member is not None and (upstream := member.spare(now, self.listener.options.idle_timeout)) is not None:
+            exchange.passing = True
+            upstream.begin(self, exchange, now)
+        else:
+            self._connect(exchange, member)
 
     def serve(self, head: Head, rest: bytes = b"") -> None:
         """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""
@@ -270,18 +303,18 @@ class Client(asyncio.Protocol):
 
     def _forward(self, exchange: Exchange, forward: Forward) -> None:
         """Group, target and count in one step; nothing is awaited between them. On a connection that is there, else on a new one."""
-        member = exchange.member = forward.take(exchange)
+        exchange.member = member = forward.take(exchange)
+        now, patience = exchange.arrived, self.listener.options.idle_timeout
+        if member is not None and (upstream := member.spare(now, patience)) is not None:
+            upstream.begin(self, exchange, now)
+        else:
+            self._connect(exchange, member)
+
+    def _connect(self, exchange: Exchange, member: Member | None) -> None:
         if member is None:
             self.fail(exchange, 503, "NoTargets")
-            return
-        while member.idle:
-            upstream = member.idle.pop()
-            if exchange.arrived - upstream.parked > self.listener.options.idle_timeout:
-                upstream.transport.close()  # the target may close it any moment, which would be a 502 (C.5)
-            elif not upstream.transport.is_closing():
-                upstream.begin(self, exchange, exchange.arrived)
-                return
-        asyncio.ensure_future(connect(self, exchange, member))  # noqa: RUF006 it ends by itself within the connect timeout
+        else:
+            asyncio.ensure_future(connect(self, exchange, member))  # noqa: RUF006 it ends by itself within the connect timeout
 
     def fail(self, exchange: Exchange, status: int, reason: str) -> None:
         """One of the load balancer's own error pages; where an answer has begun, the client must see it broken."""

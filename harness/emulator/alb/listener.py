@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.emulator import bind
 from harness.emulator.alb.client import Client
-from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.exchange import Ended, whole
 from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.options import Options
@@ -28,7 +28,7 @@ class ListenerUnsupported(ValueError):
 class Listener:
     """`port` is the declared port, `bound` the one it really listens on; `accepted` counts connections, ever."""
 
-    def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[Exchange], None]) -> None:
+    def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[Ended], None]) -> None:
         self.arn, self.load_balancer, self.port, self.bound = arn, load_balancer, port, 0
         self.rules: tuple[Rule, ...] = ()
         self.options = Options()
@@ -57,8 +57,9 @@ class Listener:
                 client.configure()
         self.rules = compiled
 
-    def _record_secured(self, exchange: Exchange) -> None:
+    def _record_secured(self, ended: Ended) -> None:
         """Log a request that has ended, with what TLS knows of its connection."""
+        exchange = whole(ended)
         secured = exchange.client.transport.get_extra_info("ssl_object")
         if secured and self._front is not None:
             exchange.secured = self._front.noted(secured)
@@ -113,9 +114,11 @@ class Listener:
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long (C.5), and forget heads."""
-        self.heads.forget(now)
+        forgotten = self.heads.forget(now)
         self.replies.forget(now)
         for client in list(self.clients):
+            if forgotten:
+                client.alike = None
             client.check_idle(now)
 
     def close(self) -> None:

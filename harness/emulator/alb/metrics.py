@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.exchange import Ended
 from harness.emulator.alb.messages import Datum
+from harness.emulator.alb.reply import Reply
 from harness.emulator.alb.rules import Rule
 from harness.emulator.alb.targets import Member
 
@@ -22,6 +23,7 @@ TICKS = 10_000  # response times are kept to a tenth of a millisecond
 CONNECT_ERRORS = ("ConnectionRefused", "ConnectTimeout")
 ACTIONS = {"Redirect": "HTTP_Redirect_Count", "FixedResponse": "HTTP_Fixed_Response_Count"}
 Place = tuple[str, str, float]  # load balancer, target group or "", time
+Alike = tuple["Listener", Member | None, int | None, int, Rule | None, str]
 Outcome = tuple[bool, int | None, int, str, str]  # a target was chosen, its status, ours, action, reason
 
 
@@ -33,21 +35,26 @@ class Meter:
         self._times: defaultdict[Place, Counter[int]] = defaultdict(Counter)
         self._extra: Counter[tuple[str, Place]] = Counter()
 
-    def add(self, finished: Iterable[Exchange], now: float) -> None:
+    def add(self, finished: Iterable[Ended], now: float) -> None:
         """Count requests that have ended. Most are alike, so they are first sorted by what they share."""
         at = round(now // RESOLUTION * RESOLUTION, 1)
-        alike: defaultdict[tuple[Listener, Member | None, int | None, int, Rule | None, str], list[float]] = (
-            defaultdict(list)
-        )
+        alike: defaultdict[Alike, list[float]] = defaultdict(list)
+        passed: defaultdict[tuple[Listener, Member, Reply, Rule], list[float]] = defaultdict(list)
         for one in finished:
-            key = (one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason)
-            alike[key].append((one.first_byte - one.sent_at) * TICKS)
+            if type(one) is tuple:
+                arrived, answered, _, client, _, member, rule, reply = one
+                passed[client.listener, member, reply, rule].append(answered - arrived)
+            else:
+                key = (one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason)
+                alike[key].append(one.first_byte - one.sent_at)
+        for (listener, member, reply, rule), waits in passed.items():
+            alike[listener, member, reply.status, reply.status, rule, "-"] += waits
         for (listener, member, target_status, status, rule, reason), waits in alike.items():
             place = (listener.load_balancer, member.group.arn if member else "", at)
             action = type(rule.action).__name__ if rule else "-"
             self._outcomes[place, (member is not None, target_status, status, action, reason)] += len(waits)
             if member is not None and target_status is not None:
-                self._times[place].update(map(int, waits))
+                self._times[place].update([int(wait * TICKS) for wait in waits])
 
     def count(self, name: str, load_balancer: str, number: int, now: float) -> None:
         """Something of a load balancer that is no request."""

@@ -22,12 +22,13 @@ class BadAnswer(ValueError):
 class Reply:
     """`lines` go to the client as they are; framing, Connection and the empty line are still to come. `length` is None where none was
     given. `plain`: an answer of HTTP/1.1 with a length, that leaves its connection open; `stays` is its whole head for a client whose
-    connection stays open too. Nobody writes to it after `parse`."""
+    connection stays open too, and `size` what comes of it with the body. Nobody writes to it after `parse`, but the log to `logged`."""
 
-    __slots__ = ("chunked", "keep_alive", "length", "lines", "plain", "status", "stays", "upgrade")
+    __slots__ = ("chunked", "keep_alive", "length", "lines", "logged", "plain", "size", "status", "stays", "upgrade")
 
     def __init__(self, status: int) -> None:
         self.status, self.lines, self.stays, self.upgrade = status, b"", b"", b""
+        self.logged, self.size = b"", 0
         self.length: int | None = None
         self.chunked = self.plain = False
         self.keep_alive = True
@@ -66,6 +67,7 @@ def parse(raw: bytes) -> Reply:
         raise BadAnswer("chunks, and a length or HTTP/1.0")
     reply.lines = b"\r\n".join(kept) + b"\r\n"
     reply.stays = reply.lines + STAYS
+    reply.size = len(reply.stays) + (reply.length or 0)
     reply.plain = (
         reply.status >= 200 and reply.keep_alive and reply.length is not None and reply.status not in (204, 304)
     )

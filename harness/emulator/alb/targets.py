@@ -74,6 +74,18 @@ class Member:
         elif failure is not None and (self.failed >= check.unhealthy or self.state == "unhealthy"):
             self.become(failure)
 
+    def spare(self, now: float, patience: float) -> Upstream | None:
+        """A kept-alive connection that has waited for less than `patience` seconds: an older one the target may close any moment,
+        which would be a 502 (C.5). None where there is none."""
+        idle = self.idle
+        while idle:
+            upstream = idle.pop()
+            if now - upstream.parked > patience:
+                upstream.transport.close()
+            elif not upstream.transport.is_closing():
+                return upstream
+        return None
+
     def stop_checking(self) -> None:
         if self.checking is not None:
             self.checking.cancel()

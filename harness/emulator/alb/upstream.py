@@ -141,18 +141,10 @@ class Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         client, exchange = self.client, self.exchange
-        if (
-            client is not None
-            and exchange is not None
-            and exchange.head.simple
-            and self.body is None
-            and not self.buffer
-        ):
-            # The fast path: a whole answer in one piece, with a head that was parsed before.
+        if exchange is not None and exchange.passing and client is not None and not self.buffer and self.body is None:
             end = data.find(b"\r\n\r\n") + 4
             reply = client.listener.replies.known.get(data[:end])
-            if reply is not None and len(data) - end == reply.length:
-                self._whole(client, exchange, reply, data[end:])
+            if reply is not None and len(data) - end == reply.length and self._pass(client, exchange, reply, data[end:]):
                 return
         if client is None or exchange is None:
             self.transport.close()  # bytes that nobody asked for
@@ -168,6 +160,24 @@ class Upstream(asyncio.Protocol):
             except BadAnswer:
                 self.drop()
                 client.fail(exchange, 502, "BadAnswer")
+
+    def _pass(self, client: Client, exchange: Exchange, reply: Reply, body: bytes) -> bool:
+        """A whole answer in one piece, with a head that was parsed before, to a request with a simple head: most of them. What `_whole`
+        does, with nothing to look out for; false where there is something."""
+        if not exchange.keep_alive or exchange.sticky is not None or exchange.add_headers:
+            return False
+        if client.buffer or client.ended or client.paused:
+            return False
+        now = clock.now()
+        client.transport.write(reply.stays + body)
+        self.client = self.exchange = client.current = None
+        self.member.in_flight -= 1
+        self.park(now)
+        client.active, client.ready = now, True
+        client.listener.record(
+            (exchange.arrived, now, exchange.traced, client, exchange.head, self.member, exchange.rule, reply)
+        )
+        return True
 
     def _head(self, client: Client, exchange: Exchange, data: bytes) -> None:
         """Heads until the final one."""
