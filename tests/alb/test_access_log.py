@@ -9,9 +9,11 @@ import pytest
 from harness import clock
 from harness.emulator.alb import access_log
 from harness.emulator.alb.access_log import AccessLog, _any_line, json_lines
+from harness.emulator.alb.exchange import whole
 from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.options import Options
+from harness.emulator.alb.reply import parse
 from tests.alb.conftest import Balancer, balancer, ended, forward, story
 from tests.alb.features import ask, certificate, group, listen, secure, tls, trusting
 
@@ -158,22 +160,24 @@ def test_rows_that_come_too_fast_are_dropped_from_the_oldest(tmp_path):
 
 
 @pytest.mark.parametrize("common", [False, True])
-@pytest.mark.parametrize("uri", [b"/a?b=c", b'/a?b="c', b"/a\\b"])
+@pytest.mark.parametrize("uri", [b"/a?b=c", b'/a?b="c', b"/a\\b", b"/50%?a=%b"])
 def test_line_that_is_written_the_quick_way_says_what_the_other_would(uri: bytes, common: bool):
     heads = Heads(Options(), 80, "http")
     for number in range(3):
         raw = b'GET %b HTTP/1.1\r\nHost: x\r\nUser-Agent: a"b\xe4\r\nCookie: %d\r\n\r\n' % (uri, number)
         head = heads.quick(raw) if common or number < 2 else Heads(Options(), 80, "http").quick(raw)
     assert head is not None
-    assert (head.common is not None) == common
-    exchange = ended(ROW._replace(time=1000.5, target_group="tg", target_status=200))
-    exchange.head, exchange.traced, exchange.sent_at, exchange.sent = head, 10**11 + 7, exchange.arrived, 249
-    exchange.first_byte = exchange.ended = exchange.arrived + 0.25
-    quick, thorough = (json.loads(one) for one in (json_lines([exchange]), _any_line(exchange)))
+    assert (head.common is not None) == (common and not {*b'"\\'} & {*uri})
+    exchange = ended(ROW._replace(time=1000.5, target_group="tg", target_status=203))
+    assert exchange.member is not None is not exchange.rule
+    reply = parse(b"HTTP/1.1 203 \r\nContent-Length: 200\r\n\r\n")
+    passed = (1000.5, 1000.75, 10**11 + 7, exchange.client, head, exchange.member, exchange.rule, reply)
+    quick, thorough = (json.loads(one) for one in (json_lines([passed]), _any_line(whole(passed))))
     assert quick == thorough
     assert (quick["target_time"], quick["url"], quick["user_agent"]) == (0.25, uri.decode(), 'a"b\xe4')
-    assert quick["trace_id"] == exchange.trace.decode()
-    row = exchange.row()
+    assert (quick["sent_bytes"], quick["received_bytes"], quick["elb_status"]) == (reply.size, len(raw), 203)
+    assert quick["trace_id"] == whole(passed).trace.decode()
+    row = whole(passed).row()
     assert {name: quick[name] for name in quick if name != "time"} == {
         name: value for name, value in row._asdict().items() if name in quick and name != "time"
     }

@@ -103,7 +103,7 @@ def json_lines(ended: Iterable[Ended]) -> bytes:
     templates: list[bytes] = []
     values: list[object] = []
     for one in ended:
-        if type(one) is not tuple:
+        if not isinstance(one, tuple):
             templates.append(b"%b")
             values.append(_any_line(one))
             continue
@@ -128,7 +128,9 @@ def json_lines(ended: Iterable[Ended]) -> bytes:
     return b"".join(templates) % tuple(values)
 
 
-LINES: dict[int, tuple[bytes, bytes]] = {}  # templates for the latest seconds: for a head of its own, and for one that is alike to others
+LINES: dict[
+    int, tuple[bytes, bytes]
+] = {}  # templates for the latest seconds: for a head of its own, and for one that is alike to others
 
 
 def _lines_of(second: int) -> tuple[bytes, bytes]:
@@ -145,7 +147,12 @@ def _any_line(exchange: Exchange) -> bytes:
     arrived, member, rule, status = exchange.arrived, exchange.member, exchange.rule, exchange.status
     second, head = int(arrived), exchange.head
     request_time, target_time, response_time = exchange.times()
-    answered = (exchange.sent, exchange.elb_status, b"%d" % status if status else b"null", exchange.error_reason.encode())
+    answered = (
+        exchange.sent,
+        exchange.elb_status,
+        b"%d" % status if status else b"null",
+        exchange.error_reason.encode(),
+    )
     return ANY_LINE % (
         *(_second(second).encode(), (arrived - second) * 1_000_000, request_time, target_time, response_time),
         quoted(exchange.trace.decode("latin-1"))[1:-1].encode(),

@@ -48,6 +48,7 @@ class Client(asyncio.Protocol):
         "peer",
         "ready",
         "since",
+        "spent",
         "tail",
         "transport",
         "tunnel",
@@ -61,6 +62,7 @@ class Client(asyncio.Protocol):
         self.buffer = b""
         self.logged = b""  # what every line of the access log says of it: filled in by the log
         self.ready = True
+        self.spent: Exchange | None = None  # one that has passed, as good as new
         self.closing = self.ended = self.paused = self.full = False
         self.active = self.born = clock.now()
 
@@ -78,16 +80,17 @@ class Client(asyncio.Protocol):
         """Take over the listener's options: what every request of this connection carries to its target (C.7)."""
         options, self.known = self.listener.options, self.listener.heads.memo.known
         self.expires = self.born + options.keep_alive
-        self.origin = (self.peer if options.xff_port else self.ip).encode()
+        self.origin: bytes = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
         self.forwarded = xff.replace(b"%", b"%%") + self.listener.forwarded
-        self.since = self.until = 0.0
+        self.since: float = 0.0
+        self.until: float = 0.0
         self.alike: Common | None = None  # what its last head shares with others: its next one most likely does
 
     def turn(self, second: int) -> None:
         """How the heads of requests end that arrive in another second: `tail` has a place for the number in the trace id."""
         self.since, self.until = float(second), second + 1.0
-        self.tail = b"X-Amzn-Trace-Id: %b\r\n%b\r\n" % (TRACES % second, self.forwarded)
+        self.tail: bytes = b"X-Amzn-Trace-Id: %b\r\n%b\r\n" % (TRACES % second, self.forwarded)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.listener.clients.discard(self)
@@ -181,8 +184,11 @@ class Client(asyncio.Protocol):
     def _pass(self, head: Head) -> None:
         """A request with a simple head, and nothing behind it: most of them. What `serve` does, with nothing to look out for."""
         self.ready = False
-        exchange = self.current = Exchange(head, self)
-        self.active = now = exchange.arrived
+        if (exchange := self.spent) is None:
+            exchange = Exchange(head, self)
+        else:
+            self.spent, exchange.head, exchange.arrived = None, head, clock.now()
+        self.current, self.active, now = exchange, exchange.arrived, exchange.arrived
         if now > self.expires:
             exchange.keep_alive = False
         for rule in self.listener.rules:

@@ -183,7 +183,7 @@ Ended = Exchange | Passed
 
 
 def whole(ended: Ended) -> Exchange:
-    return Exchange.of(ended) if type(ended) is tuple else ended  # type: ignore[return-value]
+    return Exchange.of(ended) if isinstance(ended, tuple) else ended
 
 
 def _came_from(given: bytes | None, client: bytes, mode: str) -> bytes:

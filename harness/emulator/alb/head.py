@@ -100,7 +100,7 @@ class Head:
         if self.common is not None:
             return self.common.head.user_agent()
         if self.fields is None:
-            found = USER_AGENT.search(self._lines.lower())
+            found = USER_AGENT.search(self._lines)
             return self._lines[found.start(1) : found.end(1)] if found else b"-"
         return next(iter(self.header(b"user-agent")), b"") or b"-"
 
@@ -166,7 +166,7 @@ CARE = re.compile(
     rb"|[^0-9a-z:\r]*+(?:transfer[^:][^0-9a-z:]*+encoding|content[^:][^0-9a-z:]*+length))"
 )
 ONE_HOST = re.compile(rb"\nhost:[ \t]*+([a-z0-9._:\-]++)[ \t]*+\r\n")
-USER_AGENT = re.compile(rb"\nuser-agent:[ \t]*+([^\r]*[^\r \t])")
+USER_AGENT = re.compile(rb"\n[Uu][Ss][Ee][Rr]-[Aa][Gg][Ee][Nn][Tt]:[ \t]*+([^\r]*[^\r \t])")
 KEEP_ALIVE = b"\r\nconnection: keep-alive\r\n"
 LARGEST_PLAIN = 8 * 1024
 
@@ -178,7 +178,9 @@ def plain(data: bytes) -> Head | None:
         return None
     raw = data if size == len(data) else data[:size]
     lower = raw.lower()
-    if CARE.search(lower) is not None or lower.count(b"\nhost:") != 1 or (host := ONE_HOST.search(lower)) is None:
+    at = lower.find(b"\nhost:")
+    host = ONE_HOST.match(lower, at) if at >= 0 else None
+    if host is None or lower.find(b"\nhost:", at + 1) >= 0 or CARE.search(lower) is not None:
         return None
     method, uri = found.groups()
     if method in (b"TRACE", b"CONNECT"):

@@ -23,6 +23,7 @@ REQUEST_LINE = re.compile(LINE + rb"(?=\r\n)")
 VARYING = re.compile(rb"(\r\n(?:%b):)%b(?=\r\n)" % (NAMES, VALUE))
 CONNECTION = re.compile(rb"\r\nconnection:[^\r]*+(?=\r\n)", re.IGNORECASE)
 WORTHWHILE = 32  # times that something alike must come before it gets an expression of its own, which takes half a millisecond to make
+HOPELESS = 64  # heads
 MOST_LAYOUTS = 4  # of heads that are alike but for what varies
 LONGEST_LAYOUT = 2048
 
@@ -79,6 +80,12 @@ class Heads:
         self.default_port = port == {"http": 80, "https": 443}[scheme]
         self.memo: Memo[Head] = Memo()
         self.commons: Memo[Common] = Memo()
+        self._missed = 0  # heads in a row that were not alike to one before
+
+    def _is_hopeful(self) -> bool:
+        """Whether to look for what a head has in common with others: where none had anything for long, only now and then."""
+        self._missed += 1
+        return self._missed < HOPELESS or self._missed % 8 == 0
 
     def again(self, data: bytes, common: Common) -> Head | None:
         """The next head of a client whose last one had `common`: where all of `data` is one that is laid out like one before.
@@ -95,7 +102,7 @@ class Heads:
 
     def quick(self, data: bytes) -> Head | None:
         """The head at the beginning of `data`, where it is plain: no mode refuses one. Otherwise `read` must look for its end."""
-        rest, line = b"", REQUEST_LINE.match(data)
+        rest, line = b"", REQUEST_LINE.match(data) if self._is_hopeful() else None
         if line is not None and data[-4:] == b"\r\n\r\n" and len(data) <= LARGEST_PLAIN:
             lines = data[line.end() :]
             rest = VARYING.sub(b"", lines)
@@ -104,6 +111,7 @@ class Heads:
                 if (known := self.again(data, common)) is not None:
                     return known
                 common.learn(lines)
+                self._missed = 0
                 return _alike(data, line[1], line[2], common, line[0] + common.sent(lines)[:-2])
         head = plain(data)
         if head is not None:

@@ -71,7 +71,7 @@ class Journal:
             return
         by_balancer: defaultdict[str, list[Ended]] = defaultdict(list)
         for one in ended:
-            client = one[3] if type(one) is tuple else one.client
+            client = one[3] if isinstance(one, tuple) else one.client
             by_balancer[client.listener.load_balancer].append(one)
         for load_balancer, some in by_balancer.items():
             self._log_of(self._folder, load_balancer).write(some)

@@ -41,17 +41,17 @@ class Meter:
         alike: defaultdict[Alike, list[float]] = defaultdict(list)
         passed: defaultdict[tuple[Listener, Member, Reply, Rule], list[float]] = defaultdict(list)
         for one in finished:
-            if type(one) is tuple:
-                arrived, answered, _, client, _, member, rule, reply = one
-                passed[client.listener, member, reply, rule].append(answered - arrived)
+            if isinstance(one, tuple):
+                arrived, answered, _, client, _, target, rule, reply = one
+                passed[client.listener, target, reply, rule].append(answered - arrived)
             else:
                 key = (one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason)
                 alike[key].append(one.first_byte - one.sent_at)
-        for (listener, member, reply, rule), waits in passed.items():
-            alike[listener, member, reply.status, reply.status, rule, "-"] += waits
-        for (listener, member, target_status, status, rule, reason), waits in alike.items():
+        for (where, target, reply, rule), waits in passed.items():
+            alike[where, target, reply.status, reply.status, rule, "-"] += waits
+        for (listener, member, target_status, status, matched, reason), waits in alike.items():
             place = (listener.load_balancer, member.group.arn if member else "", at)
-            action = type(rule.action).__name__ if rule else "-"
+            action = type(matched.action).__name__ if matched else "-"
             self._outcomes[place, (member is not None, target_status, status, action, reason)] += len(waits)
             if member is not None and target_status is not None:
                 self._times[place].update([int(wait * TICKS) for wait in waits])

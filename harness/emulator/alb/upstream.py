@@ -144,7 +144,11 @@ class Upstream(asyncio.Protocol):
         if exchange is not None and exchange.passing and client is not None and not self.buffer and self.body is None:
             end = data.find(b"\r\n\r\n") + 4
             reply = client.listener.replies.known.get(data[:end])
-            if reply is not None and len(data) - end == reply.length and self._pass(client, exchange, reply, data[end:]):
+            if (
+                reply is not None
+                and len(data) - end == reply.length
+                and self._pass(client, exchange, reply, data[end:])
+            ):
                 return
         if client is None or exchange is None:
             self.transport.close()  # bytes that nobody asked for
@@ -163,20 +167,23 @@ class Upstream(asyncio.Protocol):
 
     def _pass(self, client: Client, exchange: Exchange, reply: Reply, body: bytes) -> bool:
         """A whole answer in one piece, with a head that was parsed before, to a request with a simple head: most of them. What `_whole`
-        does, with nothing to look out for; false where there is something."""
+        does, with nothing to look out for; false where there is something. The exchange is left as new, for the client's next request."""
         if not exchange.keep_alive or exchange.sticky is not None or exchange.add_headers:
             return False
         if client.buffer or client.ended or client.paused:
             return False
-        now = clock.now()
+        now, rule = clock.now(), exchange.rule
+        assert rule is not None
         client.transport.write(reply.stays + body)
-        self.client = self.exchange = client.current = None
+        self.client, self.exchange, client.current = None, None, None
         self.member.in_flight -= 1
         self.park(now)
-        client.active, client.ready = now, True
+        client.active, client.ready, client.spent = now, True, exchange
         client.listener.record(
-            (exchange.arrived, now, exchange.traced, client, exchange.head, self.member, exchange.rule, reply)
+            (exchange.arrived, now, exchange.traced, client, exchange.head, self.member, rule, reply)
         )
+        exchange.rule = exchange.member = exchange.upstream = None
+        exchange.passing, exchange.sent_at, exchange.traced = False, 0.0, 0
         return True
 
     def _head(self, client: Client, exchange: Exchange, data: bytes) -> None:
