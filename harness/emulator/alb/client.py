@@ -82,10 +82,17 @@ class Client(asyncio.Protocol):
         self.expires = self.born + options.keep_alive
         self.origin: bytes = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
-        self.forwarded = xff.replace(b"%", b"%%") + self.listener.forwarded
+        self.forwarded = xff.replace(b"%", b"%%") + self.listener.forwarded + self._tls_lines(options.tls_headers)
         self.since: float = 0.0
         self.until: float = 0.0
         self.alike: Common | None = None  # what its last head shares with others: its next one most likely does
+
+    def _tls_lines(self, names: tuple[str, ...]) -> bytes:
+        """What a target is told of the client's TLS, where it is to be told."""
+        if not names or (secured := self.transport.get_extra_info("ssl_object")) is None:
+            return b""
+        said = zip(names, (secured.version(), secured.cipher()[0]), strict=True)
+        return "".join(f"{name}: {value}\r\n" for name, value in said).encode()
 
     def turn(self, second: int) -> None:
         """How the heads of requests end that arrive in another second: `tail` has a place for the number in the trace id."""
@@ -299,13 +306,15 @@ class Client(asyncio.Protocol):
     def _answer_by_itself(self, exchange: Exchange, action: Action) -> None:
         match action:
             case FixedResponse(status, content_type, body):
-                close, bare = self._must_close(exchange), exchange.method == b"HEAD"
-                self._answer(exchange, status, answers.fixed(status, content_type, body, close=close, head_only=bare))
+                self._answer(exchange, status, answers.fixed(status, content_type, body, self._manner(exchange)))
             case Redirect() as redirect:
-                close, bare = self._must_close(exchange), exchange.method == b"HEAD"
                 where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
-                self._answer(exchange, code, answers.redirect(redirect.status, where, close=close, head_only=bare))
+                self._answer(exchange, code, answers.redirect(redirect.status, where, self._manner(exchange)))
+
+    def _manner(self, exchange: Exchange) -> answers.Manner:
+        options, close = self.listener.options, self._must_close(exchange)
+        return answers.Manner(close, exchange.method == b"HEAD", options.server, self.listener.inserted)
 
     def _forward(self, exchange: Exchange, forward: Forward) -> None:
         """Group, target and count in one step; nothing is awaited between them. On a connection that is there, else on a new one."""
@@ -329,8 +338,7 @@ class Client(asyncio.Protocol):
             self.current, self.closing = None, True
             self.transport.abort()
             return
-        page = answers.error(status, close=self._must_close(exchange), head_only=exchange.method == b"HEAD")
-        self._answer(exchange, status, page, reason)
+        self._answer(exchange, status, answers.error(status, self._manner(exchange)), reason)
 
     def _answer(self, exchange: Exchange, status: int, page: bytes, reason: str = "-") -> None:
         exchange.keep_alive = not self._must_close(exchange)

@@ -77,6 +77,7 @@ class Heads:
 
     def __init__(self, options: Options, port: int, scheme: str) -> None:
         self.options, self.port = options, port
+        self.dropped = options.not_passed_on
         self.default_port = port == {"http": 80, "https": 443}[scheme]
         self.memo: Memo[Head] = Memo()
         self.commons: Memo[Common] = Memo()
@@ -135,7 +136,7 @@ class Heads:
             name = line.partition(b":")[0]
             if name.lower() == b"host" and host != head.host:
                 edits.append((b"\r\n%b\r\n" % line, b"\r\nHost: %b\r\n" % host))
-            elif self.options.drop_invalid and VALID_NAME.fullmatch(name) is None:
+            elif self._is_dropped(name):
                 edits.append((b"\r\n%b\r\n" % line, b"\r\n"))
         return tuple(edits)
 
@@ -168,12 +169,15 @@ class Heads:
 
     def _shape(self, head: Head) -> bytes:
         host = self._host(head.host)
-        if host == head.host and not self.options.drop_invalid:
+        if host == head.host and not self.options.drop_invalid and not self.dropped:
             return head.lines()
-        kept = [(name, value) for name, value in head.all_fields() if name.lower() != b"host"]
-        if self.options.drop_invalid:
-            kept = [field for field in kept if VALID_NAME.fullmatch(field[0])]
+        kept = [
+            (name, value) for name, value in head.all_fields() if name.lower() != b"host" and not self._is_dropped(name)
+        ]
         return head.lines(((b"Host", host), *kept))
+
+    def _is_dropped(self, name: bytes) -> bool:
+        return name.lower() in self.dropped or (self.options.drop_invalid and VALID_NAME.fullmatch(name) is None)
 
     def _host(self, host: bytes) -> bytes:
         """The listener's port is added to a Host without one, unless it is the protocol's own, or the Host is to be preserved."""

@@ -13,7 +13,7 @@ from harness.emulator.alb.exchange import Ended, whole
 from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.options import Options
-from harness.emulator.alb.reply import Reply
+from harness.emulator.alb.reply import Reply, parse
 from harness.emulator.alb.rules import Rule, compile_rules
 from harness.emulator.alb.targets import Group
 from harness.emulator.alb.tls import Front, Tls
@@ -32,7 +32,6 @@ class Listener:
         self.arn, self.load_balancer, self.port, self.bound = arn, load_balancer, port, 0
         self.rules: tuple[Rule, ...] = ()
         self.options = Options()
-        self.replies: Memo[Reply] = Memo()
         self.clients: set[Client] = set()
         self.accepted = 0
         self._record = self.record = record
@@ -52,10 +51,26 @@ class Listener:
         except ValueError as error:
             raise ListenerUnsupported(str(error)) from error
         if options != self.options:
-            self.options, self.heads = options, Heads(options, self.port, self.scheme)
-            for client in self.clients:
-                client.configure()
+            self.options = options
+            self._start_anew()
         self.rules = compiled
+
+    def _start_anew(self) -> None:
+        """Forget what was read by other options."""
+        self.heads = Heads(self.options, self.port, self.scheme)
+        self.replies: Memo[Reply] = Memo()
+        self.inserted = self.options.set_on_answers
+        for client in self.clients:
+            client.configure()
+
+    def reply(self, raw: bytes) -> Reply:
+        """The head of a target's answer. Raises BadAnswer."""
+        reply = self.replies.known.get(raw)
+        if reply is None:
+            reply = parse(raw, self.inserted)
+            if reply.plain and self.replies.second(raw):
+                self.replies.learn(raw, reply)
+        return reply
 
     def _record_secured(self, ended: Ended) -> None:
         """Log a request that has ended, with what TLS knows of its connection."""
@@ -110,7 +125,7 @@ class Listener:
     def _name_scheme(self) -> None:
         self.scheme = "http" if self._tls is None else "https"
         self.forwarded = b"X-Forwarded-Proto: %b\r\nX-Forwarded-Port: %d\r\n" % (self.scheme.encode(), self.port)
-        self.heads = Heads(self.options, self.port, self.scheme)
+        self._start_anew()
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long (C.5), and forget heads."""

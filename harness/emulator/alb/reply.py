@@ -42,8 +42,9 @@ class Reply:
         return UntilClose() if self.length is None else Length(self.length)
 
 
-def parse(raw: bytes) -> Reply:
-    """The head in `raw`, which ends with its empty line. Raises BadAnswer."""
+def parse(raw: bytes, inserted: bytes = b"") -> Reply:
+    """The head in `raw`, which ends with its empty line. `inserted`: lines that a final answer gets in place of the target's own.
+    Raises BadAnswer."""
     lines = raw[:-4].split(b"\r\n")
     found = STATUS_LINE.fullmatch(lines[0])
     if found is None or len(raw) > LARGEST:
@@ -65,7 +66,12 @@ def parse(raw: bytes) -> Reply:
             kept.append(line)
     if reply.chunked and (reply.length is not None or not http11):
         raise BadAnswer("chunks, and a length or HTTP/1.0")
-    reply.lines = b"\r\n".join(kept) + b"\r\n"
+    if inserted and reply.status >= 200:
+        ours = {line.partition(b":")[0].lower() for line in inserted.split(b"\r\n")}
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in ours]
+    else:
+        inserted = b""
+    reply.lines = b"\r\n".join(kept) + b"\r\n" + inserted
     reply.stays = reply.lines + STAYS
     reply.size = len(reply.stays) + (reply.length or 0)
     reply.plain = (

@@ -9,8 +9,7 @@ from harness import clock
 from harness.clock import Wall
 from harness.emulator.alb.exchange import Exchange
 from harness.emulator.alb.framing import BadFraming, Body, Chunks, Length, UntilClose
-from harness.emulator.alb.memo import Memo
-from harness.emulator.alb.reply import CLOSES, LARGEST, STAYS, BadAnswer, Reply, parse
+from harness.emulator.alb.reply import CLOSES, LARGEST, STAYS, BadAnswer, Reply
 from harness.emulator.alb.targets import DRAINING, MOST_IDLE, Member
 
 if TYPE_CHECKING:
@@ -191,7 +190,7 @@ class Upstream(asyncio.Protocol):
         if self.buffer:
             data, self.buffer = self.buffer + data, b""
         while (end := data.find(b"\r\n\r\n") + 4) >= 4:
-            reply, data = self._read(data[:end], client.listener.replies), data[end:]
+            reply, data = client.listener.reply(data[:end]), data[end:]
             if reply.status >= 200 or reply.status == 101:
                 self._final(client, exchange, reply, data)
                 return
@@ -200,15 +199,6 @@ class Upstream(asyncio.Protocol):
         if len(data) > LARGEST or b"\n\n" in data:
             raise BadAnswer("a head without end")
         self.buffer = data
-
-    @staticmethod
-    def _read(raw: bytes, memo: Memo[Reply]) -> Reply:
-        reply = memo.known.get(raw)
-        if reply is None:
-            reply = parse(raw)
-            if reply.plain and memo.second(raw):
-                memo.learn(raw, reply)
-        return reply
 
     def _final(self, client: Client, exchange: Exchange, reply: Reply, rest: bytes) -> None:
         if reply.status == 101:
