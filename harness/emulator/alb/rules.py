@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from harness.emulator.alb import stickiness
+from harness.emulator.alb import regex, stickiness
 from harness.emulator.alb.stickiness import Sticky
 from harness.emulator.alb.targets import Group, Member
 
@@ -190,13 +190,15 @@ _REDIRECT_DEFAULTS = {
 
 def _pattern(text: str, *, ignore_case: bool) -> re.Pattern[bytes]:
     """`*` is any text, `?` one character; the whole value must match."""
-    regex = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(regex.encode("latin-1", "replace"), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+    expression = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(expression.encode("latin-1", "replace"), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
-def _any(values: Sequence[str], *, ignore_case: bool) -> Callable[[bytes], bool]:
-    patterns = [_pattern(value, ignore_case=ignore_case) for value in values]
-    return lambda value: any(pattern.fullmatch(value) for pattern in patterns)
+def _any(config: Mapping[str, Any], *, ignore_case: bool) -> Callable[[bytes], bool]:
+    """`Values` must match as a whole; `RegexValues` anywhere, unless they say otherwise themselves."""
+    fits = [_pattern(value, ignore_case=ignore_case).fullmatch for value in config.get("Values", ())]
+    fits += [regex.compiled(value, ignore_case=ignore_case).search for value in config.get("RegexValues", ())]
+    return lambda value: any(fit(value) for fit in fits)
 
 
 def _condition(raw: Mapping[str, Any]) -> Condition:
@@ -205,18 +207,16 @@ def _condition(raw: Mapping[str, Any]) -> Condition:
         raise RuleUnsupported(f"{field} conditions are not emulated")
     key, build = make
     config = raw.get(key) or {"Values": raw.get("Values", [])}
-    if config.get("RegexValues"):
-        raise RuleUnsupported(f"RegexValues of {field} conditions are not emulated")
     return build(config)
 
 
 def _host(config: Mapping[str, Any]) -> Condition:
-    fits = _any(config["Values"], ignore_case=True)
+    fits = _any(config, ignore_case=True)
     return lambda asked: fits(asked.host.partition(b":")[0])
 
 
 def _path(config: Mapping[str, Any]) -> Condition:
-    fits = _any(config["Values"], ignore_case=False)
+    fits = _any(config, ignore_case=False)
     return lambda asked: fits(asked.path)
 
 
@@ -226,7 +226,7 @@ def _method(config: Mapping[str, Any]) -> Condition:
 
 
 def _header(config: Mapping[str, Any]) -> Condition:
-    name, fits = config["HttpHeaderName"].lower().encode(), _any(config["Values"], ignore_case=True)
+    name, fits = config["HttpHeaderName"].lower().encode(), _any(config, ignore_case=True)
     return lambda asked: any(fits(value) for value in asked.header(name))
 
 

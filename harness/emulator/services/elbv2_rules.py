@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.emulator.alb.regex import BadRegex, compiled
 from harness.emulator.cloud import AwsError
 from harness.emulator.services.elbv2_limits import LIMITS
 from harness.emulator.services.elbv2_state import Action, Condition, Elbv2State, Listener, Rule
@@ -29,6 +30,8 @@ CONFIG = {  # field of a condition: the member that holds its values
     "query-string": "QueryStringConfig",
     "source-ip": "SourceIpConfig",
 }
+WITH_REGEX = ("host-header", "path-pattern", "http-header")
+LONGEST_REGEX = 128
 NO_STICKINESS = {"Enabled": False}
 OWN_PLACE = {
     "Protocol": "#{protocol}",
@@ -178,7 +181,8 @@ def conditions_of(raw: Sequence[Condition]) -> list[Condition]:
             raise AwsError("InvalidConfigurationRequest", f"A rule can only have one '{field}' condition")
     if sum(len(_values(one)) for one in kept) > MOST_VALUES:
         raise invalid(f"A rule can only have '{MOST_VALUES}' condition values")
-    if sum(_wildcards(value) for one in kept for value in _values(one)) > MOST_WILDCARDS:
+    plain = [value for one in kept for value in one[CONFIG[one["Field"]]].get("Values", [])]
+    if sum(map(_wildcards, plain)) > MOST_WILDCARDS:
         raise invalid(f"A rule can only have '{MOST_WILDCARDS}' condition wildcards")
     return kept
 
@@ -190,8 +194,7 @@ def _condition(raw: Condition) -> Condition:
     config = raw.get(CONFIG[field]) or {"Values": raw.get("Values", [])}
     kept = {"Field": field, CONFIG[field]: config}
     values = _values(kept)
-    if config.get("RegexValues"):
-        raise AwsError("NotImplemented", "elbv2: RegexValues of a condition are not emulated by rehearse yet", 501)
+    _check_regexes(field, config)
     if not values:
         raise invalid(f"The '{field}' condition needs a value")
     if field == "http-header" and not config.get("HttpHeaderName"):
@@ -199,11 +202,28 @@ def _condition(raw: Condition) -> Condition:
     if field == "source-ip":
         _check_networks(values)
     # as ELB shows the two oldest kinds: in both members
-    return {**kept, "Values": values} if field in ("host-header", "path-pattern") else kept
+    both = field in ("host-header", "path-pattern") and config.get("Values")
+    return {**kept, "Values": values} if both else kept
 
 
 def _values(condition: Condition) -> list[Any]:
-    return list(condition[CONFIG[condition["Field"]]].get("Values", []))
+    config = condition[CONFIG[condition["Field"]]]
+    return [*config.get("Values", []), *config.get("RegexValues", [])]
+
+
+def _check_regexes(field: str, config: Mapping[str, Any]) -> None:
+    regexes = config.get("RegexValues") or []
+    if regexes and field not in WITH_REGEX:
+        raise invalid(f"RegexValues cannot be specified for the '{field}' condition")
+    if regexes and config.get("Values"):
+        raise invalid("You can specify either Values or RegexValues for a condition, not both")
+    for one in regexes:
+        if len(one) > LONGEST_REGEX:
+            raise invalid(f"A regular expression can have at most {LONGEST_REGEX} characters")
+        try:
+            compiled(one)
+        except BadRegex as error:
+            raise invalid(f"The '{field}' condition cannot be used: {error}") from error
 
 
 def _wildcards(value: Any) -> int:
