@@ -1,5 +1,8 @@
 """What a listener changes in what passes: headers of answers, what targets are told of TLS; and rules with regular expressions."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from harness.emulator.alb.regex import BadRegex, compiled
@@ -63,8 +66,8 @@ async def test_targets_are_told_of_tls_under_the_names_that_were_asked_for():
         }
         await listen(lb, forward({"blue": 1}), settings=tls(own))
         connection = await secure(lb.port, trusting(own), "example.com")
-        for number in range(3):
-            connection[1].write(b"GET / HTTP/1.1\r\nHost: example.com\r\nmy-cipher: %d\r\n\r\n" % number)
+        for more in (b"", b"", b"", b"X-Forwarded-For: 192.0.2.1\r\n"):
+            connection[1].write(b"GET / HTTP/1.1\r\nHost: example.com\r\nmy-cipher: x\r\n%b\r\n" % more)
             await connection[0].readuntil(b"blue")
         for head in blue.seen:
             said = [line for line in head.split(b"\r\n") if b"Tls" in line or b"cipher" in line.lower()]
@@ -100,6 +103,51 @@ async def test_regular_expressions_match_host_path_and_headers():
         assert (await lb.get("/", "X-Side: a green one\r\n"))[1] == "header"
         raw = await lb.raw(b"GET / HTTP/1.1\r\nHost: API.example.org\r\nConnection: close\r\n\r\n")
         assert raw.endswith(b"host")
+
+
+def transforms(**kinds: tuple[str, str]) -> dict[str, Any]:
+    names = {"host": ("host-header-rewrite", "HostHeaderRewriteConfig"), "url": ("url-rewrite", "UrlRewriteConfig")}
+    return {
+        "Transforms": [
+            {"Type": names[kind][0], names[kind][1]: {"Rewrites": [{"Regex": expression, "Replace": new}]}}
+            for kind, (expression, new) in kinds.items()
+        ]
+    }
+
+
+@story
+async def test_target_gets_the_host_and_the_uri_of_the_transforms_and_the_log_those_of_the_client():
+    async with balancer() as lb:
+        (blue,) = await group(lb, "blue", "blue")
+        changed = transforms(
+            host=(r"^(.+)\.example\.com$", "internal.$1.test"), url=(r"^/dp/([A-Za-z0-9]+)/?$", "/product.php?id=$1")
+        )
+        path = {"Field": "path-pattern", "Values": ["/dp/*"]}
+        failing = transforms(url=("^/dq/(.*)", "$1 with a space"))
+        await lb.rules(
+            forward({"blue": 1}),
+            rule(1, path, forward({"blue": 1})) | changed,
+            rule(2, {"Field": "path-pattern", "Values": ["/dq/*"]}, forward({"blue": 1})) | failing,
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", lb.port)
+        for more in ("", "", "", "X-Forwarded-For: 192.0.2.1\r\n", "Content-Length: 0\r\n"):
+            writer.write(f"GET /dp/B09 HTTP/1.1\r\nHost: shop.example.com:80\r\nX-A: b\r\n{more}\r\n".encode())
+            await reader.readuntil(b"blue")
+        for head in blue.seen:
+            lines = head.split(b"\r\n")
+            assert lines[0] == b"GET /product.php?id=B09 HTTP/1.1"
+            assert [line for line in lines if line.lower().startswith(b"host:")] == [b"Host: internal.shop.test:80"]
+            assert lines.count(b"X-A: b") == 1
+        writer.close()
+        assert (await lb.get("/dp/no-match"))[1] == "blue"
+        assert blue.seen[-1].startswith(b"GET /dp/no-match HTTP/1.1\r\n")
+        assert (await lb.get("/dq/x"))[0] == 500
+        await lb.until(lambda: len(lb.rows) == 7)
+        assert [(row.url, row.host, row.elb_status) for row in lb.rows[4:]] == [
+            ("/dp/B09", "shop.example.com:80", 200),
+            ("/dp/no-match", "example.com", 200),
+            ("/dq/x", "example.com", 500),
+        ]
 
 
 @pytest.mark.parametrize(

@@ -378,6 +378,27 @@ def test_conditions_that_cannot_be_are_refused(parts, conditions, code):
     assert refused(parts.elb.create_rule, **given)[0] == code
 
 
+def test_transforms_of_a_rule_read_back_and_can_be_reset(parts):
+    listener = parts.listener(parts.balancer()["LoadBalancerArn"], 85)["ListenerArn"]
+    given = {
+        "ListenerArn": listener,
+        "Priority": 5,
+        "Actions": [HELLO],
+        "Conditions": [{"Field": "path-pattern", "Values": ["/a"]}],
+    }
+    rewrite = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/a(.*)", "Replace": "/b$1"}]}}
+    (rule,) = parts.elb.create_rule(**given, Transforms=[rewrite])["Rules"]
+    assert rule["Transforms"] == [rewrite]
+    parts.elb.modify_rule(RuleArn=rule["RuleArn"], Actions=[HELLO])
+    assert parts.elb.describe_rules(RuleArns=[rule["RuleArn"]])["Rules"][0]["Transforms"] == [rewrite]
+    parts.elb.modify_rule(RuleArn=rule["RuleArn"], ResetTransforms=True)
+    assert parts.elb.describe_rules(RuleArns=[rule["RuleArn"]])["Rules"][0]["Transforms"] == []
+    bad = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "(?=a)", "Replace": "b"}]}}
+    for wrong in ([rewrite, rewrite], [bad], [{"Type": "url-rewrite"}], [{"Type": "other"}]):
+        code, _ = refused(parts.elb.modify_rule, RuleArn=rule["RuleArn"], Transforms=wrong)
+        assert code == "ValidationError"
+
+
 def test_attributes_of_a_listener_read_back_and_shape_its_answers(parts):
     listener = parts.listener(parts.balancer()["LoadBalancerArn"], 86)["ListenerArn"]
     frames = "routing.http.response.x_frame_options.header_value"

@@ -10,7 +10,8 @@ from harness.emulator.alb import answers
 from harness.emulator.alb.exchange import TRACES, Exchange
 from harness.emulator.alb.framing import BadFraming
 from harness.emulator.alb.head import Head, end_of_head, too_large
-from harness.emulator.alb.rules import Action, FixedResponse, Forward, Redirect
+from harness.emulator.alb.rewrite import Rewrite, RewriteFailed
+from harness.emulator.alb.rules import FixedResponse, Forward, Redirect, Rule
 from harness.emulator.alb.targets import Member
 from harness.emulator.alb.upstream import Upstream, connect, write_at_once
 
@@ -50,6 +51,7 @@ class Client(asyncio.Protocol):
         "since",
         "spent",
         "tail",
+        "told",
         "transport",
         "tunnel",
         "until",
@@ -82,7 +84,8 @@ class Client(asyncio.Protocol):
         self.expires = self.born + options.keep_alive
         self.origin: bytes = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
-        self.forwarded = xff.replace(b"%", b"%%") + self.listener.forwarded + self._tls_lines(options.tls_headers)
+        self.told: bytes = self.listener.forwarded + self._tls_lines(options.tls_headers)
+        self.forwarded = xff.replace(b"%", b"%%") + self.told
         self.since: float = 0.0
         self.until: float = 0.0
         self.alike: Common | None = None  # what its last head shares with others: its next one most likely does
@@ -205,8 +208,8 @@ class Client(asyncio.Protocol):
             self.fail(exchange, 503, "NoRule")
             return
         exchange.rule, action = rule, rule.action
-        if type(action) is not Forward:
-            self._answer_by_itself(exchange, action)
+        if type(action) is not Forward or rule.rewrite is not None:
+            self._act(exchange, rule)
             return
         exchange.member = member = (action.only or action).take(exchange)
         if member is not None and (upstream := member.spare(now, self.listener.options.idle_timeout)) is not None:
@@ -297,20 +300,32 @@ class Client(asyncio.Protocol):
         else:
             self.fail(exchange, 503, "NoRule")
             return
-        exchange.rule, action = rule, rule.action
-        if type(action) is Forward:
-            self._forward(exchange, action)
-        else:
-            self._answer_by_itself(exchange, action)
+        exchange.rule = rule
+        self._act(exchange, rule)
 
-    def _answer_by_itself(self, exchange: Exchange, action: Action) -> None:
-        match action:
+    def _act(self, exchange: Exchange, rule: Rule) -> None:
+        match rule.action:
+            case Forward() as forward:
+                if rule.rewrite is None or self._rewrite(exchange, rule.rewrite):
+                    self._forward(exchange, forward)
             case FixedResponse(status, content_type, body):
                 self._answer(exchange, status, answers.fixed(status, content_type, body, self._manner(exchange)))
             case Redirect() as redirect:
                 where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
                 self._answer(exchange, code, answers.redirect(redirect.status, where, self._manner(exchange)))
+
+    def _rewrite(self, exchange: Exchange, rewrite: Rewrite) -> bool:
+        """Another Host or URI for the target; rules, log and redirects go by the client's own. False where it failed."""
+        head = exchange.head
+        try:
+            host, uri = rewrite.apply(head.host, head.uri)
+        except RewriteFailed:
+            self.fail(exchange, 500, "TransformFailed")
+            return False
+        if (host, uri) != (head.host, head.uri):
+            exchange.rewritten = self.listener.heads.rewritten(head, host, uri)
+        return True
 
     def _manner(self, exchange: Exchange) -> answers.Manner:
         options, close = self.listener.options, self._must_close(exchange)

@@ -44,6 +44,7 @@ class Exchange:
 
     body: Body | None = None
     add_headers = b""
+    rewritten = b""  # what a target gets in place of the head's own `outgoing`
     sticky: Sticky | None = None
     location = "-"  # where a redirect sent the client
     keep_alive = reuse = complete = True
@@ -117,9 +118,10 @@ class Exchange:
         if head.simple or (head.xff is None and not head.trace):
             if not client.since <= self.arrived < client.until:
                 client.turn(int(self.arrived))
-            return head.outgoing + client.tail % self.traced
+            return (self.rewritten or head.outgoing) + client.tail % self.traced
         came_from = _came_from(head.xff, client.origin, listener.options.xff)
-        return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (head.outgoing, self.trace, came_from, listener.forwarded)
+        out = self.rewritten or head.outgoing
+        return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (out, self.trace, came_from, client.told)
 
     @classmethod
     def of(cls, passed: Passed) -> Exchange:

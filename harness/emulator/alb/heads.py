@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
 from typing import NamedTuple
 
 from harness.emulator.alb.desync import Tier
@@ -171,9 +172,16 @@ class Heads:
         host = self._host(head.host)
         if host == head.host and not self.options.drop_invalid and not self.dropped:
             return head.lines()
-        kept = [
-            (name, value) for name, value in head.all_fields() if name.lower() != b"host" and not self._is_dropped(name)
-        ]
+        return self._with_host(head, host)
+
+    def rewritten(self, head: Head, host: bytes, uri: bytes) -> bytes:
+        """What a target gets of a head with another Host and URI (transforms)."""
+        other = copy(head)
+        other.uri = uri
+        return self._with_host(other, self._host(host))
+
+    def _with_host(self, head: Head, host: bytes) -> bytes:
+        kept = [field for field in head.all_fields() if field[0].lower() != b"host" and not self._is_dropped(field[0])]
         return head.lines(((b"Host", host), *kept))
 
     def _is_dropped(self, name: bytes) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from harness.emulator.alb import regex, stickiness
+from harness.emulator.alb.rewrite import Rewrite
 from harness.emulator.alb.stickiness import Sticky
 from harness.emulator.alb.targets import Group, Member
 
@@ -124,6 +125,7 @@ class Rule:
     conditions: tuple[Condition, ...]
     action: Action
     groups: frozenset[str]  # ARNs it forwards to, weight 0 included: they are in use
+    rewrite: Rewrite | None = None
     logged: bytes = field(init=False)  # what a line of the access log says of it
 
     def __post_init__(self) -> None:
@@ -148,7 +150,8 @@ def _compile(raw: Mapping[str, Any], group: Callable[[str], Group]) -> Rule:
     conditions = tuple(_condition(condition) for condition in raw.get("Conditions", []))
     last = max(raw["Actions"], key=lambda action: action.get("Order", 1))
     weights = _weights(last) if last["Type"] == "forward" else {}
-    return Rule(str(raw["Priority"]), conditions, _action(last, weights, group), frozenset(weights))
+    rewrite = Rewrite.of(raw.get("Transforms", ()))
+    return Rule(str(raw["Priority"]), conditions, _action(last, weights, group), frozenset(weights), rewrite)
 
 
 def _weights(action: Mapping[str, Any]) -> dict[str, int]:

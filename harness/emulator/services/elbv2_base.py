@@ -49,7 +49,13 @@ class Base:
         """Bring a listener's rules into force in the data plane; returns when they are. Raises AwsError where it cannot."""
         balancer, security = state.load_balancer(listener.load_balancer), listener.security
         rules = [
-            {"RuleArn": rule.arn, "Priority": rule.priority, "Conditions": rule.conditions, "Actions": rule.actions}
+            {
+                "RuleArn": rule.arn,
+                "Priority": rule.priority,
+                "Conditions": rule.conditions,
+                "Actions": rule.actions,
+                "Transforms": rule.transforms,
+            }
             for rule in listener.rules
         ]
         try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.emulator.alb.regex import BadRegex, compiled
+from harness.emulator.alb.rewrite import KINDS, Rewrite
 from harness.emulator.cloud import AwsError
 from harness.emulator.services.elbv2_limits import LIMITS
 from harness.emulator.services.elbv2_state import Action, Condition, Elbv2State, Listener, Rule
@@ -32,6 +33,7 @@ CONFIG = {  # field of a condition: the member that holds its values
 }
 WITH_REGEX = ("host-header", "path-pattern", "http-header")
 LONGEST_REGEX = 128
+LONGEST_REWRITE = 1024
 NO_STICKINESS = {"Enabled": False}
 OWN_PLACE = {
     "Protocol": "#{protocol}",
@@ -239,6 +241,29 @@ def _check_networks(values: Sequence[str]) -> None:
             raise invalid(f"Condition value '{value}' is not a valid CIDR block: {error}") from error
 
 
+# ---- transforms
+
+
+def transforms_of(raw: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Transforms as they are kept: at most one of a kind, each with one rewrite. Raises AwsError."""
+    kinds = [one.get("Type") for one in raw]
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise invalid(f"Transform type '{unknown[0]}' must be one of '[{', '.join(KINDS)}]'")
+    if len(set(kinds)) < len(kinds):
+        raise invalid("A rule can have one transform of each type")
+    for one in raw:
+        rewrites = one.get(KINDS[one["Type"]], {}).get("Rewrites", [])
+        if len(rewrites) != 1 or not {"Regex", "Replace"} <= rewrites[0].keys():
+            raise invalid(f"The '{one['Type']}' transform needs one rewrite, with Regex and Replace")
+        if any(len(text) > LONGEST_REWRITE for text in rewrites[0].values()):
+            raise invalid(f"Regex and Replace of a transform can have at most {LONGEST_REWRITE} characters")
+    try:
+        Rewrite.of(raw)
+    except BadRegex as error:
+        raise invalid(f"The transform cannot be used: {error}") from error
+    return [dict(one) for one in raw]
+
+
 # ---- as they are shown
 
 
@@ -282,4 +307,5 @@ def render_rule(rule: Rule) -> dict[str, Any]:
         "Conditions": rule.conditions,
         "Actions": render_actions(rule.actions),
         "IsDefault": rule.is_default,
+        "Transforms": rule.transforms,
     }

@@ -57,6 +57,7 @@ class Rule:
     conditions: list[Condition]
     actions: list[Action]
     tags: dict[str, str] = field(default_factory=dict)
+    transforms: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_default(self) -> bool:
