@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from harness import clock
 from harness.emulator.alb import access_log
 from harness.emulator.alb.access_log import AccessLog, _any_line, json_lines
-from harness.emulator.alb.exchange import whole
+from harness.emulator.alb.exchange import Exchange, whole
 from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.options import Options
@@ -137,10 +138,20 @@ def test_own_format_is_written_only_where_it_is_asked_for(tmp_path):
     run()
 
 
+def numbered(first: int, last: int) -> list[Exchange]:
+    """Requests that have ended, with their number as the path."""
+    many, one = [], ended(ROW)
+    for number in range(first, last):
+        many.append(copy(one))
+        many[-1].head = copy(one.head)
+        many[-1].head.uri = b"/%d" % number
+    return many
+
+
 def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_path):
     log = AccessLog(tmp_path, "test")
     for number in range(0, 35_000, 500):
-        log.write([ended(ROW._replace(url=f"/{number + n}")) for n in range(500)])
+        log.write([*numbered(number, number + 500)])
         while log.flush():
             pass
     log.close()
@@ -151,7 +162,7 @@ def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_
 
 def test_rows_that_come_too_fast_are_dropped_from_the_oldest(tmp_path):
     log = AccessLog(tmp_path, "test")
-    log.write([ended(ROW._replace(url=f"/{number}")) for number in range(25_000)])
+    log.write([*numbered(0, 25_000)])
     while log.flush():
         pass
     log.close()
