@@ -128,9 +128,10 @@ class Bell:
 
 @dataclass
 class Addresses:
-    """Where a task really listens: (its fake ENI address, containerPort) -> (host, port)."""
+    """Where a task really listens: (its fake ENI address, containerPort) -> (host, port); and in which availability zone."""
 
     known: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
+    zones: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def locate(self, ip: str, port: int) -> tuple[str, int] | None:
         """The real address; a loopback address is itself; None is an address where nothing is."""
