@@ -209,9 +209,9 @@ def test_phase_is_no_phase_because_of_a_single_answer(seen: str, wanted: str, me
 
 
 def tenth_of_green(seconds: float, *, by_chance: float) -> list[tuple[float, str]]:
-    """Four seconds of v1, then a tenth of v2 at 20 requests/s, and last the seconds in which v2 happened to have none."""
+    """Three seconds of v1, then a tenth of v2 at 20 requests/s, and last the seconds in which v2 happened to have none."""
     mix = ["v1", "v2", *["v1"] * 8] * round(2 * seconds)
-    versions = ["v1"] * 80 + mix + ["v1"] * round(20 * by_chance - 8)
+    versions = ["v1"] * 60 + mix + ["v1"] * round(20 * by_chance - 8)
     return [(index / 20, version) for index, version in enumerate(versions)]
 
 
@@ -232,8 +232,8 @@ def test_seconds_of_one_version_beside_a_mixture_are_no_phase_where_chance_bring
     by_chance: float, wanted: dict[str, Any], verdict: str
 ):
     answers = tenth_of_green(6, by_chance=by_chance)
-    requests = [story.request(sent - 2, version) for sent, version in answers]
-    ended = story.deployment(completed=answers[-1][0] - 2)
+    requests = [story.request(sent - 1, version) for sent, version in answers]
+    ended = story.deployment(completed=answers[-1][0] - 1)
     judgement = judge(story.told(succeeding(**wanted), *requests, ended, *story.lifecycle(), *story.ended(requests)))
     assert result(judgement, "versions_seen").verdict == verdict
 
