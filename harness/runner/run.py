@@ -17,6 +17,7 @@ from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.errors import Interrupted, UsageError
 from harness.journal import Journal, RunEnded, RunStarted, Trouble
+from harness.load.feed import need_locust
 from harness.progress import Ending, Judged, Progress, print_endings, progress
 from harness.runner.rehearsal import Rehearsal
 from harness.runner.sweep import sweep
@@ -32,7 +33,8 @@ ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAsked:
-    """What `rehearse run` was told. `out` is made if it is not there; `home` is the state directory."""
+    """What `rehearse run` was told. `out` is made if it is not there; `home` is the state directory;
+    `locust_listens` HOST:PORT for Locust workers that somebody starts elsewhere."""
 
     scenarios: Sequence[Scenario]
     home: Path
@@ -45,6 +47,7 @@ class RunAsked:
     as_json: bool = False
     app: OwnApp | None = None
     at_once: int | None = None
+    locust_listens: str | None = None
 
 
 def run(asked: RunAsked) -> int:
@@ -52,6 +55,7 @@ def run(asked: RunAsked) -> int:
     plans = {one.id: compression.compression_for(one, asked.compress) for one in asked.scenarios}
     if len(plans) < len(asked.scenarios):
         raise UsageError("two of the scenarios have the same id: their results would overwrite each other")
+    _can_load(asked)
     opened = targets.opened(
         targets.Asked(
             target=asked.target,
@@ -80,6 +84,16 @@ def run(asked: RunAsked) -> int:
     summary.append_step_summary(endings, line)
     print(line, file=sys.stderr if asked.as_json else sys.stdout, flush=True)
     return code
+
+
+def _can_load(asked: RunAsked) -> None:
+    """Raises UsageError where Locust is asked for and cannot make the traffic."""
+    by_locust = [one.id for one in asked.scenarios if one.traffic.engine == "locust"]
+    if by_locust:
+        need_locust()
+    if asked.locust_listens and len(by_locust) != 1:
+        told = ", ".join(by_locust) or "none"
+        raise UsageError(f"--locust-listens is for one scenario with traffic.engine: locust; here there are: {told}")
 
 
 def exit_code(
@@ -114,7 +128,19 @@ def _rehearse(
             for index, one in enumerate(supported):
                 unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
                 out = asked.out / one.id
-                rehearsals[one.id] = Rehearsal(one, plans[one.id], target, session, shared, out, unique, made, stop)
+                rehearsals[one.id] = Rehearsal(
+                    one,
+                    plans[one.id],
+                    target,
+                    session,
+                    shared,
+                    out,
+                    unique,
+                    made,
+                    stop,
+                    asked.home,
+                    asked.locust_listens,
+                )
             at_once = asked.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
             _side_by_side(list(rehearsals.values()), stop, at_once)
     except KeyboardInterrupt:
@@ -172,7 +198,7 @@ def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread],
 
 def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
     """Whether the target cannot do it; then its journal says so, and why."""
-    why = target.unsupported(scenario) or _beyond_us(scenario)
+    why = target.unsupported(scenario)
     if why is None:
         return False
     with Journal(asked.out / scenario.id / "journal.jsonl") as journal:
@@ -193,13 +219,6 @@ def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
         journal.write(Trouble(at=clock.now(), step="unsupported", message=why, fatal=True))
         journal.write(RunEnded(at=clock.now(), complete=False, reason=f"unsupported: {why}"))
     return True
-
-
-def _beyond_us(scenario: Scenario) -> str | None:
-    """What no target can make good for."""
-    if scenario.traffic.engine == "locust":
-        return "Locust workers (traffic.engine: locust) are not built yet: traffic.requests, weights and sessions are the probe's"
-    return None
 
 
 def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:
