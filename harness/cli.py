@@ -343,7 +343,7 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
         type=_count,
         default=None,
         metavar="N",
-        help="scenarios side by side (default: 4 for each CPU, 2 where they are containers)",
+        help="scenarios side by side (default: 4 for each CPU, 8 where it has time for them; 2 and 3 of containers)",
     )
     one.add_argument(
         "--locust-listens",

@@ -20,6 +20,7 @@ from harness.journal import Journal, RunEnded, RunStarted, Trouble
 from harness.load.feed import need_locust
 from harness.progress import Ending, Judged, Progress, print_endings, progress
 from harness.runner.rehearsal import Rehearsal
+from harness.runner.room import Room
 from harness.runner.sweep import sweep
 from harness.runner.versions import commit, versions, whoami
 from harness.scenario import OwnApp, Scenario
@@ -27,7 +28,8 @@ from harness.targets import Target
 from harness.targets.base import RuntimeAsked
 
 REFRESH = 0.25
-AT_ONCE_PER_CPU = {"process": 4, "docker": 2}  # starting a container takes an engine more than starting a process
+# Starting a container takes an engine more than starting a process. The second number is for a machine that has time left.
+AT_ONCE_PER_CPU = {"process": (4, 8), "docker": (2, 3)}
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -141,8 +143,7 @@ def _rehearse(
                     asked.home,
                     asked.locust_listens,
                 )
-            at_once = asked.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
-            _side_by_side(list(rehearsals.values()), stop, at_once)
+            _side_by_side(list(rehearsals.values()), stop, _room(asked, target))
     except KeyboardInterrupt:
         stop.set()
     finally:
@@ -151,10 +152,15 @@ def _rehearse(
     return rehearsals, left, stop.is_set()
 
 
-def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_once: int) -> None:
-    """Run each in its thread, the longest first and at most so many at once, and show them; Ctrl-C asks them to clean up, a
-    second one leaves at once."""
-    room = threading.Semaphore(at_once)
+def _room(asked: RunAsked, target: Target) -> Room:
+    always, at_most = AT_ONCE_PER_CPU.get(target.runtime or "", (4, 4))
+    cpus = os.cpu_count() or 1
+    return Room(asked.at_once or always * cpus, asked.at_once or at_most * cpus)
+
+
+def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, room: Room) -> None:
+    """Run each in its thread, the longest first and as many at once as there is room, and show them; Ctrl-C asks them to clean
+    up, a second one leaves at once."""
     longest_first = sorted(rehearsals, key=lambda one: -critical_path(one.scenario, one.plan))
     threads = [
         threading.Thread(target=_run_when_there_is_room, args=(one, room, stop), name=one.scenario.id, daemon=True)
@@ -164,12 +170,12 @@ def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_onc
         thread.start()
     shown = progress()
     try:
-        _watch(rehearsals, threads, shown)
+        _watch(rehearsals, threads, shown, room)
     except KeyboardInterrupt:
         stop.set()
         print("interrupted: cleaning up; Ctrl-C again leaves at once", file=sys.stderr, flush=True)
         try:
-            _watch(rehearsals, threads, shown)
+            _watch(rehearsals, threads, shown, room)
         except KeyboardInterrupt:
             unfinished = [one.scenario.id for one in rehearsals if one.phase != "done"]
             raise Interrupted(
@@ -179,18 +185,19 @@ def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_onc
         shown.close()
 
 
-def _run_when_there_is_room(rehearsal: Rehearsal, room: threading.Semaphore, stop: threading.Event) -> None:
+def _run_when_there_is_room(rehearsal: Rehearsal, room: Room, stop: threading.Event) -> None:
     """Whoever only tears down needs no room any more: that is waiting for a drain."""
-    room.acquire()
+    room.enter()
     if stop.is_set():
-        room.release()
+        room.leave()
     else:
-        rehearsal.leaving = room.release
+        rehearsal.leaving = room.leave
         rehearsal.run()
 
 
-def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread], shown: Progress) -> None:
+def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread], shown: Progress, room: Room) -> None:
     while any(thread.is_alive() for thread in threads):
+        room.look()
         shown.show([one.status for one in rehearsals])
         clock.pause(REFRESH)
     shown.show([one.status for one in rehearsals])
