@@ -31,6 +31,7 @@ from harness.emulator.runtime.base import (
     wrong_platform,
 )
 from harness.emulator.runtime.inside import Inside, lines_of
+from harness.emulator.runtime.warm import Process, Warm, can_be_forked
 
 MARKER = "REHEARSAL_TASK_OF"  # in the environment of everything started from a state directory
 PORTS = range(20000, 30000)  # below the ephemeral range, so that no outgoing connection takes one
@@ -48,6 +49,7 @@ class ProcessRuntime:
         self._ports = _free_ports()
         self._containers: set[ProcessContainer] = set()
         self.registry: ImageSource | None = None
+        self._warm: Warm | None = None
 
     async def prepare(self) -> None:
         for folder in ("ledger", "logs"):
@@ -72,19 +74,7 @@ class ProcessRuntime:
         closed = {other: next(self._ports) for other in spec.ports if other != manifest.port}
         log = self.home / "logs" / f"{spec.task_id}-{spec.name}.log"
         environment = self._environment(manifest, spec, port)
-        try:
-            with log.open("ab") as output:
-                process = await asyncio.create_subprocess_exec(
-                    *_argv(manifest, spec),
-                    cwd=manifest.workdir,
-                    env=environment,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise CannotStart(f"CannotStartContainerError: {error}") from error
+        process = await self._process(_argv(manifest, spec), manifest.workdir, environment, log)
         addresses = {other: ("127.0.0.1", port if other == manifest.port else closed[other]) for other in spec.ports}
         container = ProcessContainer(
             process, spec, addresses, log, self.home / "ledger" / f"{process.pid}.json", self._clock
@@ -94,11 +84,30 @@ class ProcessRuntime:
         container.ended.add_done_callback(lambda _: self._containers.discard(container))
         return container
 
+    async def _process(self, argv: Sequence[str], workdir: str, environment: Mapping[str, str], log: Path) -> Process:
+        """In a session of its own, forked where it can be. Raises CannotStart."""
+        if can_be_forked(argv, workdir, environment):
+            self._warm = self._warm or Warm({**_inherited(), MARKER: str(self.home)})
+            if (forked := await self._warm.fork(argv, workdir, environment, log)) is not None:
+                return forked
+        try:
+            with log.open("ab") as output:
+                return await asyncio.create_subprocess_exec(
+                    *argv,
+                    cwd=workdir,
+                    env=environment,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise CannotStart(f"CannotStartContainerError: {error}") from error
+
     def _environment(self, manifest: images.Manifest, spec: ContainerSpec, port: int) -> dict[str, str]:
         """The image's and the task's variables, and nothing of the emulator's own."""
-        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
         ours = {"HOST": "127.0.0.1", "PORT": str(port), MARKER: str(self.home), "PYTHONUNBUFFERED": "1"}
-        return {**inherited, **manifest.environment, **spec.environment, **ours}
+        return {**_inherited(), **manifest.environment, **spec.environment, **ours}
 
     async def close(self) -> None:
         """Kill what still runs, and wait until it is gone."""
@@ -106,6 +115,12 @@ class ProcessRuntime:
         for container in containers:
             container.kill()
         await asyncio.gather(*(container.wait() for container in containers))
+        if self._warm is not None:
+            await self._warm.close()
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
 
 
 def _argv(manifest: images.Manifest, spec: ContainerSpec) -> tuple[str, ...]:
@@ -135,7 +150,7 @@ class ProcessContainer:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        process: Process,
         spec: ContainerSpec,
         addresses: Mapping[int, tuple[str, int]],
         log: Path,
