@@ -31,7 +31,7 @@ from harness.emulator.runtime.base import (
     wrong_platform,
 )
 from harness.emulator.runtime.inside import Inside, lines_of
-from harness.emulator.runtime.warm import Process, Warm, can_be_forked
+from harness.emulator.runtime.warm import Process, Warm, can_be_forked, waits_for_its_emulator
 
 MARKER = "REHEARSAL_TASK_OF"  # in the environment of everything started from a state directory
 PORTS = range(20000, 30000)  # below the ephemeral range, so that no outgoing connection takes one
@@ -298,5 +298,6 @@ def _left_behind(home: Path) -> Iterator[psutil.Process]:
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
             listed = known.get(process.pid) == process.create_time()
-            if listed or process.environ().get(MARKER) == str(home):
+            marked = process.environ().get(MARKER) == str(home) and not waits_for_its_emulator(process)
+            if listed or marked:
                 yield process

@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
+
 from harness import clock, images
 
 PARENT = Path(__file__).with_name("warm_parent.py")
@@ -64,6 +66,12 @@ def can_be_forked(argv: Sequence[str], workdir: str, environment: Mapping[str, s
     return ours and not any(map(READ_EARLY.match, environment))
 
 
+def waits_for_its_emulator(process: psutil.Process) -> bool:
+    """Whether it is the warm parent itself, and who started it still lives. Its tasks have its command line, and another parent."""
+    command = process.cmdline()
+    return str(PARENT) in command and command[-1] == str(process.ppid())
+
+
 class Warm:
     """The parent of one runtime, started at first use."""
 
@@ -97,7 +105,7 @@ class Warm:
         ours, theirs = socket.socketpair()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", str(PARENT), str(theirs.fileno())),
+                *(sys.executable, "-P", str(PARENT), str(theirs.fileno()), str(os.getpid())),
                 cwd=images.SAMPLE_APP,  # what gunicorn, too, looks at when it is imported
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -85,6 +85,7 @@ if __name__ == "__main__":
     for library in LIBRARIES:
         importlib.import_module(library)
     gc.freeze()  # what is shared stays shared
+    # The second argument is the pid of the emulator, for `rehearse sweep`.
     task = serve(socket.socket(fileno=int(sys.argv[1])))
     become(task, {name: value for name, value in os.environ.items() if name not in before})
     runpy.run_module(task["module"], run_name="__main__", alter_sys=True)
