@@ -40,6 +40,8 @@ class Caller:
     region: str = DEFAULT_REGION
     account: str = ACCOUNT
     access_key: str = "test"
+    session: tuple[str, str] = field(default=("", ""), compare=False)
+    """The role and the name of the Lambda function that calls, empty for anybody else."""
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
