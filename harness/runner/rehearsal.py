@@ -44,7 +44,7 @@ from harness.runner import during, steady, users
 from harness.runner.patience import Patience
 from harness.runner.versions import versions, whoami
 from harness.scenario import Scenario
-from harness.targets import Target
+from harness.targets.base import Target
 
 LOOK = 0.1  # seconds between two decisions
 WAITS_EVERY = 1.0  # seconds between two questions for waits that have begun

@@ -1,6 +1,6 @@
 """Task definitions: register, describe, list, deregister, delete; and what ECS refuses to register.
 
-A registered document is kept whole and given back whole; a member that would have no effect is refused by name.
+A registered document is kept whole and given back whole.
 """
 
 from __future__ import annotations
@@ -178,6 +178,7 @@ def read_container(raw: Raw, document: Raw) -> ContainerDefinition:
         start_timeout=float(raw.get("startTimeout", DEFAULT_START_TIMEOUT)),
         health_check=container_checks.health_check(raw),
         logs=container_checks.log_options(raw),
+        ulimits=container_checks.limits(raw),
     )
 
 
@@ -226,8 +227,6 @@ def _container(raw: Raw, document: Raw) -> Raw:
 
 def _port_mapping(mapping: Raw, network_mode: str) -> Raw:
     """hostPort of an awsvpc task is its containerPort; of a bridge task 0, chosen when it starts (D.5)."""
-    if "containerPortRange" in mapping:
-        return {"protocol": "tcp", **mapping}
     port = mapping.get("containerPort", 0)
     if not 1 <= port <= 65535:
         raise client_error("Container port must be between 1 and 65535.")
