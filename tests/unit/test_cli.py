@@ -160,11 +160,11 @@ def test_results_do_not_go_into_a_file(place: Path):
     assert (said.code, said.error) == (2, "--out a.yaml: it must be a directory")
 
 
-@pytest.mark.parametrize("verb", ["run", "up", "build"])
-def test_state_directory_that_cannot_be_made_is_named(place: Path, verb: str):
+@pytest.mark.parametrize("words", [("run", "a.yaml"), ("up", "--port=0"), ("up", "--port=0", "--detach"), ("build",)])
+def test_state_directory_that_cannot_be_made_is_named(place: Path, words: tuple[str, ...]):
     (place / "state").write_text("a file in the way")
-    words = {"run": ("--runtime", "process", write(place, EXAMPLE)), "up": ("--runtime", "process", "--port", "0")}
-    said = rehearse(place, verb, *words.get(verb, ()), REHEARSAL_HOME="state", **NO_ENGINE)
+    write(place, EXAMPLE)
+    said = rehearse(place, *words, REHEARSAL_HOME="state", **NO_ENGINE)
     assert said.code == 2
     assert f"{place}/state" in said.err.splitlines()[-1]
     assert "cannot be made: " in said.err.splitlines()[-1]
