@@ -163,7 +163,7 @@ def timeline_of(facts: Facts, over: tuple[float, float] | None = None) -> Timeli
         targets=_targets(facts, until),
         marks=_marks(facts),
         breaks=_breaks(facts),
-        top=max((one.total / covered(one.start, width, since, until) for one in buckets), default=0.0),
+        top=_top(buckets, width, since, until),
         since=since,
         until=until,
     )
@@ -172,6 +172,12 @@ def timeline_of(facts: Facts, over: tuple[float, float] | None = None) -> Timeli
 def covered(at: float, width: float, since: float, until: float) -> float:
     """Seconds of a bucket that are inside the run: its requests were made in these. A fifth of it at least."""
     return max(min(at + width, until) - max(at, since), width / 5)
+
+
+def _top(buckets: Sequence[Bucket], width: float, since: float, until: float) -> float:
+    """The most requests per second of a whole bucket: a rate of three requests in a tenth of a second says nothing."""
+    whole = [one for one in buckets if since <= one.start and one.start + width <= until]
+    return max((one.total / width for one in whole or buckets), default=0.0)
 
 
 def extent(facts: Facts) -> tuple[float, float]:

@@ -65,7 +65,12 @@ def run(asked: RunAsked) -> int:
         )
     )
     with opened as target:
-        begins = {"target": target.name, "runtime": target.runtime, "why": target.why, "count": len(plans)}
+        begins = {
+            "target": target.name,
+            "runtime": target.runtime,
+            "why": asked.say.known(target.why),
+            "count": len(plans),
+        }
         _say(asked, asked.say("run_begins", **begins))
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
     swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []
