@@ -11,9 +11,10 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "errors": set(),
+    "directory": {"errors"},
     "look": {"words"},
     "words": set(),
-    "images": {"clock", "errors"},
+    "images": {"clock", "directory", "errors"},
     "scenario": {"clock", "errors"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
@@ -21,9 +22,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "expectations": {"clock", "errors", "journal", "scenario", "compression"},
     "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look", "words"},
     "probe": {"clock", "errors", "journal"},
+    "load": {"clock", "errors", "probe"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
-    "targets": {"clock", "errors", "driver", "images", "scenario"},
+    "targets": {"clock", "directory", "errors", "driver", "images", "scenario"},
     "picture": {"journal", "scenario", "compression", "look", "words"},
     "progress": {"clock", "errors", "journal", "look", "picture", "words"},
     "dashboard": {
@@ -31,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"clock", "errors", "images"},
+    "emulator": {"clock", "directory", "errors", "images"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin"}  # they put the parts together
 
