@@ -193,7 +193,7 @@ def _condition(raw: Condition) -> Condition:
     field = raw.get("Field", "")
     if field not in CONFIG:
         raise invalid(f"Condition field '{field}' must be one of '[{', '.join(CONFIG)}]'")
-    config = raw.get(CONFIG[field]) or {"Values": raw.get("Values", [])}
+    config = raw.get(CONFIG[field]) or {kind: raw[kind] for kind in ("Values", "RegexValues") if raw.get(kind)}
     kept = {"Field": field, CONFIG[field]: config}
     values = _values(kept)
     _check_regexes(field, config)
