@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import resource
 import socket
 import struct
 from collections import Counter
@@ -485,3 +486,17 @@ async def test_client_that_leaves_breaks_off_its_own_request_and_nobody_elses():
         async with asyncio.timeout(10):
             assert (await stayer[0].readuntil(b"blue")).startswith(b"HTTP/1.1 200 OK")
         stayer[1].close()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux tells the limits of another process")
+@story
+async def test_balancer_takes_all_the_open_files_that_it_may_have():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        async with balancer() as lb:
+            await lb.plane.put_target_group("blue", {}, {})
+            assert lb.plane._process is not None
+            assert resource.prlimit(lb.plane._process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
