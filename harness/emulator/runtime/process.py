@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -74,7 +75,7 @@ class ProcessRuntime:
         closed = {other: next(self._ports) for other in spec.ports if other != manifest.port}
         log = self.home / "logs" / f"{spec.task_id}-{spec.name}.log"
         environment = self._environment(manifest, spec, port)
-        process = await self._process(_argv(manifest, spec), manifest.workdir, environment, log)
+        process = await self._process(spec, _argv(manifest, spec), manifest.workdir, environment, log)
         addresses = {other: ("127.0.0.1", port if other == manifest.port else closed[other]) for other in spec.ports}
         container = ProcessContainer(
             process, spec, addresses, log, self.home / "ledger" / f"{process.pid}.json", self._clock
@@ -84,15 +85,17 @@ class ProcessRuntime:
         container.ended.add_done_callback(lambda _: self._containers.discard(container))
         return container
 
-    async def _process(self, argv: Sequence[str], workdir: str, environment: Mapping[str, str], log: Path) -> Process:
+    async def _process(
+        self, spec: ContainerSpec, argv: Sequence[str], workdir: str, environment: Mapping[str, str], log: Path
+    ) -> Process:
         """In a session of its own, forked where it can be. Raises CannotStart."""
-        if can_be_forked(argv, workdir, environment):
+        if can_be_forked(argv, workdir, environment) and not spec.ulimits:
             self._warm = self._warm or Warm({**_inherited(), MARKER: str(self.home)})
             if (forked := await self._warm.fork(argv, workdir, environment, log)) is not None:
                 return forked
         try:
             with log.open("ab") as output:
-                return await asyncio.create_subprocess_exec(
+                process = await asyncio.create_subprocess_exec(
                     *argv,
                     cwd=workdir,
                     env=environment,
@@ -101,8 +104,10 @@ class ProcessRuntime:
                     stderr=output,
                     start_new_session=True,
                 )
-        except OSError as error:
+            await _limit(process, spec)
+        except (OSError, ValueError) as error:
             raise CannotStart(f"CannotStartContainerError: {error}") from error
+        return process
 
     def _environment(self, manifest: images.Manifest, spec: ContainerSpec, port: int) -> dict[str, str]:
         """The image's and the task's variables, and nothing of the emulator's own."""
@@ -121,6 +126,20 @@ class ProcessRuntime:
 
 def _inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+
+
+async def _limit(process: asyncio.subprocess.Process, spec: ContainerSpec) -> None:
+    """Its ulimits, right after it was started; what it starts inherits them. Raises OSError or ValueError, and then it is gone."""
+    try:
+        for name, limits in spec.ulimits.items():
+            number = getattr(resource, f"RLIMIT_{name.upper()}", None)
+            if number is None or not hasattr(resource, "prlimit"):
+                raise ValueError(f"this system sets no ulimit {name}")
+            resource.prlimit(process.pid, number, limits)
+    except (OSError, ValueError):
+        process.kill()
+        await process.wait()
+        raise
 
 
 def _argv(manifest: images.Manifest, spec: ContainerSpec) -> tuple[str, ...]:
