@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import cli
 from harness.driver import until
 from tests.unit.example import EXAMPLE, changed
 
@@ -333,3 +334,11 @@ def test_build_names_the_image(place: Path):
     said = rehearse(place, "build", "--revision", "v7", "--message", "Hello", **NO_ENGINE)
     assert (said.code, said.out) == (0, "sampleapp:v7\n")
     assert (place / ".rehearsal/images/sampleapp/v7/manifest.json").is_file()
+
+
+def test_runs_that_begin_in_the_same_second_have_directories_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("REHEARSAL_HOME", str(tmp_path))
+    names = [cli._new_run_directory("2026-01-01T00-00-00").name for _ in range(3)]
+    assert names == ["2026-01-01T00-00-00", "2026-01-01T00-00-00-2", "2026-01-01T00-00-00-3"]
