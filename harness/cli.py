@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import math
 import os
 import signal
@@ -87,7 +88,7 @@ def do_run(asked: argparse.Namespace) -> int:
         RunAsked(
             scenarios=_scenarios(asked.scenario),
             home=_home(),
-            out=asked.out or _home() / "runs" / clock.utc().strftime("%Y-%m-%dT%H-%M-%S"),
+            out=asked.out or _new_run_directory(clock.utc().strftime("%Y-%m-%dT%H-%M-%S")),
             target=asked.target,
             endpoint=asked.endpoint,
             runtime=asked.runtime,
@@ -97,8 +98,24 @@ def do_run(asked: argparse.Namespace) -> int:
             app=scenario.load_own_app(),
             at_once=asked.at_once,
             say=spoken(asked.lang, os.environ),
+            locust_listens=asked.locust_listens,
         )
     )
+
+
+def _new_run_directory(began: str) -> Path:
+    """Below runs of the state directory, this run's alone: two may begin in the same second. Raises UsageError."""
+    from harness import directory
+
+    runs = directory.made(_home() / "runs", "the reports' directory")
+    for number in itertools.count(1):
+        place = runs / (began if number == 1 else f"{began}-{number}")
+        try:
+            place.mkdir()
+        except FileExistsError:
+            continue
+        return place
+    raise AssertionError("numbers do not end")
 
 
 def _scenarios(paths: Sequence[Path]) -> list[Scenario]:
@@ -230,7 +247,8 @@ def do_sweep(asked: argparse.Namespace) -> int:
         print(f"removed {line}")
     if again := sweep(_home()):
         raise LeftBehind(again)
-    print(f"{len(removed)} things removed" if removed else "nothing was left")
+    count = "1 thing" if len(removed) == 1 else f"{len(removed)} things"
+    print(f"{count} removed" if removed else "nothing was left")
     return EXIT_MET
 
 
@@ -315,6 +333,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
+    return text
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One clear line, as for every other error."""
@@ -362,7 +387,13 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
         type=_count,
         default=None,
         metavar="N",
-        help="scenarios side by side (default: 4 for each CPU, 2 where they are containers)",
+        help="scenarios side by side (default: 4 for each CPU, 8 where it has time for them; 2 and 3 of containers)",
+    )
+    one.add_argument(
+        "--locust-listens",
+        type=_address,
+        metavar="HOST:PORT",
+        help="for traffic.engine: locust, wait there for workers started elsewhere (they are not authenticated)",
     )
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")

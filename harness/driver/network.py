@@ -13,6 +13,7 @@ ROLES = {  # role: who assumes it, and the managed policies it needs
     "codedeploy": ("codedeploy.amazonaws.com", ("AWSCodeDeployRoleForECS",)),
     "execution": ("ecs-tasks.amazonaws.com", ("service-role/AmazonECSTaskExecutionRolePolicy",)),
     "hook": ("lambda.amazonaws.com", ("service-role/AWSLambdaBasicExecutionRole",)),
+    "hook-denied": ("lambda.amazonaws.com", ("service-role/AWSLambdaBasicExecutionRole",)),  # may not report (F.16)
     "codedeploy-limited": (
         "codedeploy.amazonaws.com",
         ("AWSCodeDeployRoleForECSLimited",),
@@ -38,6 +39,7 @@ class Network:
     execution_role: str
     hook_role: str
     limited_codedeploy_role: str
+    denied_hook_role: str = ""
 
 
 def make(session: Session, undo: Undo, *, ports: tuple[int, ...]) -> Network:
@@ -54,6 +56,7 @@ def make(session: Session, undo: Undo, *, ports: tuple[int, ...]) -> Network:
         execution_role=roles["execution"],
         hook_role=roles["hook"],
         limited_codedeploy_role=roles["codedeploy-limited"],
+        denied_hook_role=roles["hook-denied"],
     )
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from harness.clock import Compressed, Waited
+from harness.emulator import function_role
 from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request, not_emulated
 from harness.emulator.deploy import appspec
 from harness.emulator.deploy.deployment import Deployment, DeploymentStopped, events_of, events_of_rollback, new_id
@@ -131,7 +132,8 @@ class Deployments(Targets, Revisions):
         """The older form of ContinueDeployment(TERMINATION_WAIT)."""
         return self.continue_deployment(caller, {**request, "deploymentWaitType": "TERMINATION_WAIT"})
 
-    def put_lifecycle_event_hook_execution_status(self, caller: Caller, request: Request) -> Answer:
+    async def put_lifecycle_event_hook_execution_status(self, caller: Caller, request: Request) -> Answer:
+        await function_role.need(self.cloud, caller, "codedeploy:PutLifecycleEventHookExecutionStatus")
         record = self.record(caller, request.get("deploymentId"))
         execution = request.get("lifecycleEventHookExecutionId", "")
         self.states[caller].hooks.callback(record.deployment.id, execution, request.get("status", ""))
