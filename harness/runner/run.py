@@ -72,7 +72,8 @@ def run(asked: RunAsked) -> int:
     with opened as target:
         _claim(asked)
         why = asked.say.known(target.why)
-        begins = {"target": target.name, "runtime": target.runtime, "why": why, "count": len(plans)}
+        scenarios = asked.say("one_scenario" if len(plans) == 1 else "scenarios", count=len(plans))
+        begins = {"target": target.name, "runtime": target.runtime, "why": why, "scenarios": scenarios}
         _say(asked, asked.say("run_begins", **begins))
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
     swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []
