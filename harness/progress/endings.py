@@ -14,7 +14,6 @@ from rich.text import Text
 from harness import look
 from harness.words import ENGLISH, EXPECTATIONS, Speech
 
-
 TABLE_AT_LEAST = 56  # columns of a terminal: in fewer, a word would stand a letter to a line
 
 
