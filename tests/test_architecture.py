@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "load": {"clock", "errors", "probe"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
+    "aws": {"clock", "errors", "driver", "images", "scenario", "compression"},
     "targets": {"clock", "directory", "errors", "driver", "images", "scenario"},
     "picture": {"journal", "scenario", "compression", "look", "words"},
     "progress": {"clock", "errors", "journal", "look", "picture", "words"},

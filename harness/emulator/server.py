@@ -27,6 +27,7 @@ log = logging.getLogger("rehearse.emulator")
 VERSION = re.compile(rb"(?:^|&)Version=([\d-]+)")
 LARGEST_BODY = 256 * 1024 * 1024
 LAST_ANSWERS = 2.0  # seconds that requests in progress get when the server closes
+REST = frozenset({"lambda", "scheduler"})  # ours that speak REST: the signature's scope names them
 LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|tags|account-settings)\b")
 
 
@@ -60,6 +61,7 @@ class Server:
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[by_host])
         app.router.add_get("/_rehearsal/status", self._get_status)
         app.router.add_get("/_rehearsal/waits", self._get_waits)
+        app.router.add_get("/_rehearsal/way", self._get_way)
         if self._fronts is not None:
             app.router.add_get("/_rehearsal/listener", self._get_listener)
         app.router.add_post("/_rehearsal/down", self._post_down)
@@ -127,7 +129,7 @@ class Server:
         if version_asked := asked.query.get("Version"):
             return _codec(self._service("apiVersion", version_asked[-1]), "query")
         service = scope_of(asked)[2] or ("lambda" if LAMBDA_PATH.match(asked.path) else "")  # Route 53 has /tags, too
-        return _codec("lambda", "rest-json") if service == "lambda" and "lambda" in self._cloud.services else None
+        return _codec(service, "rest-json") if service in REST and service in self._cloud.services else None
 
     def _service(self, key: str, value: str) -> str | None:
         """The first of our services whose model says so; models are loaded in turn, because each takes its time."""
@@ -146,6 +148,21 @@ class Server:
             raise web.HTTPBadRequest(text=f"after={after} is not a number")
         waits = getattr(self._cloud.services.get("codedeploy"), "waits", [])
         return web.json_response([wait for wait in waits if wait["n"] > int(after)])
+
+    async def _get_way(self, request: web.Request) -> web.Response:
+        """Where on this machine what has a private address in a VPC is: `?address=10.0.0.254&port=80`. Port 0: nothing listens.
+
+        404 for an address that nothing has.
+        """
+        address, port = request.query.get("address", ""), request.query.get("port", "")
+        if not port.isdigit():
+            raise web.HTTPBadRequest(text=f"port={port} is not a number")
+        bound = getattr(self._cloud.services.get("elbv2"), "way_to", lambda *_: None)(address, int(port))
+        task = self._cloud.addresses.locate(address, int(port))
+        if bound is None and task is None:
+            raise web.HTTPNotFound(text=f"nothing here has the address {address}")
+        host, found = task if bound is None and task is not None else ("127.0.0.1", bound)
+        return web.json_response({"host": host, "port": found})
 
     async def _get_listener(self, request: web.Request) -> web.Response:
         """Where a listener of a load balancer elsewhere is reached: `?load_balancer=ARN&port=80`."""

@@ -4,6 +4,8 @@
 EXECUTED = """
 AddPermissionRequest: FunctionName StatementId RevisionId
 CreateFunctionRequest: FunctionName Runtime Handler Code Description Timeout MemorySize PackageType Environment Tags
+    VpcConfig
+VpcConfig: SubnetIds
 FunctionCode: ZipFile S3Bucket S3Key S3ObjectVersion
 Environment: Variables
 DeleteFunctionRequest: FunctionName
@@ -18,7 +20,7 @@ TagResourceRequest: Resource Tags
 UntagResourceRequest: Resource TagKeys
 UpdateFunctionCodeRequest: FunctionName ZipFile S3Bucket S3Key S3ObjectVersion DryRun RevisionId
 UpdateFunctionConfigurationRequest: FunctionName Handler Description Timeout MemorySize Environment Runtime
-    RevisionId
+    RevisionId VpcConfig
 """
 
 # Answers NotImplemented and is named, before the operation is looked at.
@@ -48,6 +50,12 @@ FunctionCode: ImageUri
 # Kept and shown again, and nothing else: why, and which.
 RECORDED = (
     (
+        "security groups let everybody through",
+        """
+        VpcConfig: SecurityGroupIds Ipv6AllowedForDualStack
+        """,
+    ),
+    (
         "credentials and permissions are not checked: every caller may do everything",
         """
         CreateFunctionRequest: Role
@@ -59,8 +67,8 @@ RECORDED = (
     (
         "a function is a process of this machine",
         """
-        CreateFunctionRequest: VpcConfig EphemeralStorage Architectures SnapStart KMSKeyArn
-        UpdateFunctionConfigurationRequest: VpcConfig EphemeralStorage SnapStart KMSKeyArn
+        CreateFunctionRequest: EphemeralStorage Architectures SnapStart KMSKeyArn
+        UpdateFunctionConfigurationRequest: EphemeralStorage SnapStart KMSKeyArn
         UpdateFunctionCodeRequest: Architectures
         """,
     ),

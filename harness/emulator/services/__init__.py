@@ -16,6 +16,8 @@ SERVICES = {
     "lambda": "lambda_.Lambda",
     "ecr": "ecr.Ecr",
     "cloudformation": "cloudformation.CloudFormation",
+    "scheduler": "scheduler.Scheduler",
+    "resourcegroupstaggingapi": "tagging.Tagging",
 }
 
 
