@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.driver import Network
 from harness.driver.elbv2 import LoadBalancer
 from harness.scenario import OwnApp, Scenario
 
@@ -48,6 +49,9 @@ class Target:
     not one and the same, in the report's words. `not_shown` names the expectations that cannot be shown here, and why: `users` is
     all of `users.*`.
     `digest` is that of an image (`name:tag`), None where it is not known.
+    `network` is what lies under the scenarios where it is there already; else the driver makes it. `pace` is by how much the
+    endpoint's own clock divides AWS's waits, where a run has no say in it. `chain`, `tags`: of the driver's Session. `at_once` is
+    how many scenarios run side by side, `look_every` the seconds between two looks of an observer.
     """
 
     name: str
@@ -62,3 +66,9 @@ class Target:
     unsupported: Callable[[Scenario], str | None]
     executed: Mapping[str, str] = field(default_factory=dict)
     not_shown: Callable[[Scenario], Mapping[str, str]] = all_is_shown
+    network: Network | None = None
+    pace: float | None = None
+    chain: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    at_once: int | None = None
+    look_every: float = 0.25
