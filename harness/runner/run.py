@@ -45,6 +45,7 @@ class RunAsked:
     as_json: bool = False
     app: OwnApp | None = None
     at_once: int | None = None
+    go_ahead: targets.GoAhead = targets.GoAhead()
 
 
 def run(asked: RunAsked) -> int:
@@ -59,6 +60,8 @@ def run(asked: RunAsked) -> int:
             endpoint=asked.endpoint,
             scenarios=asked.scenarios,
             app=asked.app,
+            go_ahead=asked.go_ahead,
+            runs=(asked.home / "runs", asked.out.parent),
         )
     )
     with opened as target:

@@ -12,12 +12,26 @@ from harness.driver.elbv2 import LoadBalancer
 from harness.scenario import OwnApp, Scenario
 
 RuntimeAsked = Literal["auto", "docker", "process"]
+LOOK_EVERY = 0.25  # seconds between two looks of an observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoAhead:
+    """What a person says to the guardrails of the aws target. `yes` with the `account` meant; `rehearsed` False lets a scenario run
+    that no local run has met; `deployment` and `region` choose a stack. `passed`: the guardrails of this command were passed."""
+
+    yes: bool = False
+    account: str | None = None
+    rehearsed: bool = True
+    deployment: str | None = None
+    region: str | None = None
+    passed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What the command line asks of a target. `home` is the state directory; `scenarios` tell which images are needed, `app` how
-    those of a team's own application are built."""
+    those of a team's own application are built. `runs` are directories of earlier runs."""
 
     target: str = "local"
     home: Path
@@ -25,6 +39,8 @@ class Asked:
     endpoint: str | None = None
     scenarios: Sequence[Scenario] = ()
     app: OwnApp | None = None
+    go_ahead: GoAhead = GoAhead()
+    runs: Sequence[Path] = ()
 
 
 def nothing(_: int) -> list[Mapping[str, Any]]:
@@ -71,4 +87,4 @@ class Target:
     chain: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     at_once: int | None = None
-    look_every: float = 0.25
+    look_every: float = LOOK_EVERY
