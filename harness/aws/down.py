@@ -21,7 +21,9 @@ def bring_down(stacks: Stacks, deployment: str) -> list[str]:
         for line in left:
             stacks.show(f"still there: {line}")
         _empty_zone(session, there.stacks.get("certificate"))
-        groups = [one.outputs["HookSecurityGroup"] for one in there.stacks.values() if "HookSecurityGroup" in one.outputs]
+        groups = [
+            one.outputs["HookSecurityGroup"] for one in there.stacks.values() if "HookSecurityGroup" in one.outputs
+        ]
         left += delete_all(stacks, there.stacks, DELETION, lambda: _free_interfaces(session, groups))
     return list(dict.fromkeys([*left, *survivors(session, deployment)]))
 

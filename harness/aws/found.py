@@ -63,7 +63,10 @@ def deployments(session: Session) -> list[Deployment]:
     for arn, told in tagged(session, {DEPLOYMENT: None}):
         arns[told[DEPLOYMENT]].append(arn)
         tags.setdefault(told[DEPLOYMENT], {}).update(told)
-    for identity, (_, told) in stacks.items():  # a stack's own tags are the last word: an extended time to live is there first
+    for identity, (
+        _,
+        told,
+    ) in stacks.items():  # a stack's own tags are the last word: an extended time to live is there first
         tags.setdefault(identity, {}).update(told)
     return [
         Deployment(
@@ -106,7 +109,9 @@ def stack_of(seen: Mapping[str, Any], concern: str) -> Stack:
 def tagged(session: Session, wanted: Mapping[str, str | None]) -> Iterator[tuple[str, dict[str, str]]]:
     """(ARN, its tags) of everything the tagging API knows with these tags; a value of None is any."""
     filters = [{"Key": key, **({"Values": [value]} if value is not None else {})} for key, value in wanted.items()]
-    for one in pages(session, "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters):
+    for one in pages(
+        session, "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters
+    ):
         yield one["ResourceARN"], {tag["Key"]: tag["Value"] for tag in one["Tags"]}
 
 

@@ -115,7 +115,15 @@ def _service(ground: Ground) -> dict[str, str]:
     """Its parameters are mostly the others' outputs, under the same names."""
     seed = ground.profile == "seed"
     taken = (
-        *("ClusterName", "TaskSubnets", "TaskSecurityGroup", "HookSubnets", "HookSecurityGroup", "LoadBalancerArn", "DnsName"),
+        *(
+            "ClusterName",
+            "TaskSubnets",
+            "TaskSecurityGroup",
+            "HookSubnets",
+            "HookSecurityGroup",
+            "LoadBalancerArn",
+            "DnsName",
+        ),
         *("TestPort", "ProductionListenerArn", "TestListenerArn", "BlueTargetGroupArn", "BlueTargetGroupName"),
         *("GreenTargetGroupName", "ExecutionRoleArn", "CodeDeployRoleArn", "HookRoleArn"),
     )

@@ -25,21 +25,29 @@ def push_all(
     session: Session, home: Path, runtime: str, repository: str, architecture: str, scenarios: Sequence[Scenario]
 ) -> dict[str, Pushed]:
     """`sampleapp:v2` to what it is now called, for every version of the scenarios; they are built already. Raises HarnessError."""
-    uri, pushed = ecr.repository_uri(session, repository), dict[str, Pushed]()
+    pushed = dict[str, Pushed]()
     for scenario in scenarios:
         for version in (scenario.release.from_, scenario.release.to):
             image = image_of(scenario.service, version)
-            if image in pushed:
-                continue
             kind = version.fault.kind if version.fault else None
             if kind == "missing_tag":
+                uri = ecr.repository_uri(session, repository)
                 pushed[image] = Pushed(f"{uri}:{tag_of(image)}", None)
-                continue
-            if kind != "wrong_architecture":
-                refuse_mismatch(home, runtime, image, architecture)
-            digest = _push(session, home, runtime, repository, uri, image)
-            pushed[image] = Pushed(f"{uri}@{digest}", digest)
+            elif image not in pushed:
+                meant = None if kind == "wrong_architecture" else architecture
+                pushed[image] = push_one(session, home, runtime, repository, meant, image)
     return pushed
+
+
+def push_one(
+    session: Session, home: Path, runtime: str, repository: str, architecture: str | None, image: str
+) -> Pushed:
+    """`architecture` None: whatever it is built for. Raises HarnessError."""
+    if architecture is not None:
+        refuse_mismatch(home, runtime, image, architecture)
+    uri = ecr.repository_uri(session, repository)
+    digest = _push(session, home, runtime, repository, uri, image)
+    return Pushed(f"{uri}@{digest}", digest)
 
 
 def tag_of(image: str) -> str:
@@ -93,5 +101,3 @@ def _push(session: Session, home: Path, runtime: str, repository: str, uri: str,
     login = ecr.login(session)
     images.push_docker(image, uri, tag, login.user, login.password)
     return ecr.digest_of(session, repository, tag)
-
-

@@ -13,16 +13,18 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from harness import clock
-from harness.aws.found import DEPLOYMENT, RUN, pages, tagged
+from harness.aws.found import DEPLOYMENT, RUN, pages
 from harness.driver import Session, codedeploy, ecs
 from harness.driver.lambda_ import LOG_GROUP
-from harness.driver.undo import GONE, IN_USE
 from harness.driver.session import error_code
+from harness.driver.undo import GONE
 from harness.errors import HarnessError
 
 Tags = Mapping[str, str]
 Listed = Iterator[tuple[str, Tags]]
-NAMED = re.compile(r"[a-zA-Z0-9_-]+-[0-9a-z]{5}[0-9a-z]{2}(-[A-Za-z0-9_-]+)?")  # driver.names: what runs call their things
+NAMED = re.compile(
+    r"[a-zA-Z0-9_-]+-[0-9a-z]{5}[0-9a-z]{2}(-[A-Za-z0-9_-]+)?"
+)  # driver.names: what runs call their things
 AGAIN_WITHIN = 300.0  # seconds: what is in use by something that is on its way out
 AGAIN_EVERY = 2.0
 
@@ -153,7 +155,7 @@ def functions(session: Session) -> Listed:
 
 def instances(session: Session) -> Listed:
     wanted = [
-        {"Name": f"tag-key", "Values": [RUN]},
+        {"Name": "tag-key", "Values": [RUN]},
         {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
     ]
     for reservation in pages(session, "ec2", "describe_instances", "Reservations", Filters=wanted):
@@ -212,9 +214,7 @@ def _task_definition(session: Session, arn: str) -> None:
 def _instance_profile(session: Session, name: str) -> None:
     profile = session.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
     for role in profile["Roles"]:
-        session.call(
-            "iam", "remove_role_from_instance_profile", InstanceProfileName=name, RoleName=role["RoleName"]
-        )
+        session.call("iam", "remove_role_from_instance_profile", InstanceProfileName=name, RoleName=role["RoleName"])
     session.call("iam", "delete_instance_profile", InstanceProfileName=name)
 
 

@@ -18,7 +18,10 @@ When = Literal["standing", "running", "deploying"]
 ZONES = 2
 INSTANCE_DISK_GB, NAT_DISK_GB = 30, 8  # what the images ask for
 IMAGES_GB = 1.0  # a guess: a few hundred megabytes each, layers shared
-PROVISION, TEAR_DOWN = 300.0, 90.0  # seconds: a load balancer takes two to three minutes, Fargate one, draining the rest
+PROVISION, TEAR_DOWN = (
+    300.0,
+    90.0,
+)  # seconds: a load balancer takes two to three minutes, Fargate one, draining the rest
 UP = {"lean": 420.0, "seed": 600.0}
 AT_ONCE = 4  # scenarios side by side on Fargate: eight of their double fleets would pass a new account's quota
 SEEN_BY_ECS = 0.92  # of an instance's memory: the rest is the kernel's and the agent's
@@ -126,9 +129,7 @@ def plan_of(
 # ---- what it costs
 
 
-def _standing(
-    settings: AwsSettings, profile: Profile, prices: Prices, architecture: str, lasting: bool
-) -> list[Line]:
+def _standing(settings: AwsSettings, profile: Profile, prices: Prices, architecture: str, lasting: bool) -> list[Line]:
     lines = [Line("images in ECR (1 GB)", IMAGES_GB, prices.hourly("registry_gb"))]
     if profile == "seed":
         lines += [
@@ -260,10 +261,14 @@ def table(plan: Plan, account: str, settings: AwsSettings) -> str:
         totals += [("while scenarios run", plan.running), ("while they deploy, both fleets", plan.deploying)]
     rows += ["USD" + " " * 41 + "an hour     a day   a month"]
     rows += [f"  {name:<40} {usd:>8.3f} {usd * 24:>9.2f} {usd * HOURS_A_MONTH:>9.2f}" for name, usd in totals]
-    rows += [f"it destroys itself {_minutes(plan.ttl)} after it is up: at most {plan.until_self_destruct:.2f} USD until then"]
+    rows += [
+        f"it destroys itself {_minutes(plan.ttl)} after it is up: at most {plan.until_self_destruct:.2f} USD until then"
+    ]
     rows += [f"making it takes about {_minutes(UP[plan.profile])}" + _runs(plan)]
     rows += [f"note: {note}" for note in plan.notes]
-    rows += [f"prices of {plan.prices.region} as of {plan.prices.as_of}, before data transfer and tax" + _other_region(plan)]
+    rows += [
+        f"prices of {plan.prices.region} as of {plan.prices.as_of}, before data transfer and tax" + _other_region(plan)
+    ]
     return "\n".join(rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Annotated, Any, Literal
 
@@ -73,6 +74,14 @@ def load(file: File = FILE) -> AwsSettings:
         return AwsSettings.model_validate(told)
     except ValidationError as invalid:
         raise UsageError(f"{file}: [aws] {_first(invalid)}") from invalid
+
+
+def changed(said: AwsSettings, changes: Mapping[str, Any]) -> AwsSettings:
+    """`said`, with what the command line says instead. Raises UsageError."""
+    try:
+        return AwsSettings.model_validate({**said.model_dump(mode="json"), **changes})
+    except ValidationError as invalid:
+        raise UsageError(f"--{_first(invalid)}") from invalid
 
 
 def _first(invalid: ValidationError) -> str:

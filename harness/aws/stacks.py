@@ -164,7 +164,11 @@ class Stacks:
         """The first thing that went wrong."""
         events = pages(self.session, "cloudformation", "describe_stack_events", "StackEvents", StackName=stack)
         failed = [one for one in events if one["ResourceStatus"].endswith("FAILED")]
-        return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', '')}" if failed else "no reason given"
+        return (
+            f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', '')}"
+            if failed
+            else "no reason given"
+        )
 
     # ---- deleting
 
@@ -199,7 +203,9 @@ class Stacks:
         )
 
 
-def delete_all(stacks: Stacks, there: Mapping[str, Stack], order: Sequence[str], before_again: Callable[[], object]) -> list[str]:
+def delete_all(
+    stacks: Stacks, there: Mapping[str, Stack], order: Sequence[str], before_again: Callable[[], object]
+) -> list[str]:
     """Delete in `order`, whatever is not named there first. One line for each that stays; nothing that fails stops the rest, but
     the last of `order`, the self-destruct, stays while anything else does."""
     unknown = [one for one in there if one not in order]

@@ -15,7 +15,12 @@ from harness.driver.undo import GONE
 INDEX_LAGS = 60.0  # seconds: the tagging API may go on naming what is gone
 EVERY = 3.0
 GONE_STATES = ("terminated", "shutting-down", "deleted", "deleting")
-NOTHING_MORE = (":task-definition/", ":listener/", ":listener-rule/", ":deploymentgroup:")  # costs nothing, or goes with its owner
+NOTHING_MORE = (
+    ":task-definition/",
+    ":listener/",
+    ":listener-rule/",
+    ":deploymentgroup:",
+)  # costs nothing, or goes with its owner
 
 
 def survivors(session: Session, deployment: str) -> list[str]:
@@ -116,5 +121,3 @@ def _own_roles(session: Session, deployment: str) -> Iterator[str]:
     for one in pages(session, "iam", "list_roles", "Roles"):
         if one["RoleName"].startswith(f"rehearsal-{deployment}-"):
             yield f"role {one['RoleName']}"
-
-

@@ -24,7 +24,10 @@ def bring_up(stacks: Stacks, ground: Ground, there: Deployment | None, push: Cal
         for concern in grounds.wanted(ground):
             grounds.make(stacks, ground, concern)
         if ground.lasting:
-            ground.service = {**push(ground.outputs["RepositoryName"]), "BalancerAddresses": _addresses(stacks.session, ground)}
+            ground.service = {
+                **push(ground.outputs["RepositoryName"]),
+                "BalancerAddresses": _addresses(stacks.session, ground),
+            }
             grounds.make(stacks, ground, SERVICE)
     except BaseException:
         if there is None:

@@ -49,7 +49,9 @@ from harness.targets import Target
 LOOK = 0.1  # seconds between two decisions
 WAITS_EVERY = 1.0  # seconds between two questions for waits that have begun
 STEADY_WITHIN = 180.0  # beside the time the app itself takes to start
-STEADY_WITHIN_UNCOMPRESSED = 600.0  # where AWS's own speed counts: to place, pull and start, and until a new name is known
+STEADY_WITHIN_UNCOMPRESSED = (
+    600.0  # where AWS's own speed counts: to place, pull and start, and until a new name is known
+)
 SETTLE = 2.0  # real seconds of traffic after the end and its drain: what is live then is what users are left with
 DRAIN_AT_MOST = 30.0  # of which users are watched
 log = logging.getLogger("rehearse.runner")

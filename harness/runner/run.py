@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,7 +45,7 @@ class RunAsked:
     as_json: bool = False
     app: OwnApp | None = None
     at_once: int | None = None
-    go_ahead: targets.GoAhead = targets.GoAhead()
+    go_ahead: targets.GoAhead = field(default_factory=targets.GoAhead)
 
 
 def run(asked: RunAsked) -> int:
@@ -129,7 +129,9 @@ def _rehearse(
                 unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
                 out = asked.out / one.id
                 rehearsals[one.id] = Rehearsal(one, plans[one.id], target, session, shared, out, unique, made, stop)
-            at_once = asked.at_once or target.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
+            at_once = (
+                asked.at_once or target.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
+            )
             _side_by_side(list(rehearsals.values()), stop, at_once)
     except KeyboardInterrupt:
         stop.set()

@@ -67,7 +67,9 @@ def session_at(where: Place, region: str, tags: Mapping[str, str] | None = None)
         host = urlsplit(made.client("sts").meta.endpoint_url).hostname or ""
         if not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
             made.close()
-            raise UsageError(f"the profile's endpoint_url leads to {host}, which is not AWS: choose another AWS_PROFILE")
+            raise UsageError(
+                f"the profile's endpoint_url leads to {host}, which is not AWS: choose another AWS_PROFILE"
+            )
     return made
 
 
@@ -112,8 +114,12 @@ def the_one(session: Session, wanted: AwsSettings, deployment: str | None) -> De
     if len(meant) > 1:
         raise UsageError(f"several stacks are up; choose one with --deployment ({', '.join(one.id for one in meant)})")
     if not meant[0].ready:
-        states = ", ".join(f"{one.concern} {one.status}" for one in meant[0].stacks.values() if one.status not in found.READY)
-        raise TargetUnavailable(f"stack {meant[0].id} is not ready ({states or 'it has no stacks'}): rehearse aws up, or down")
+        states = ", ".join(
+            f"{one.concern} {one.status}" for one in meant[0].stacks.values() if one.status not in found.READY
+        )
+        raise TargetUnavailable(
+            f"stack {meant[0].id} is not ready ({states or 'it has no stacks'}): rehearse aws up, or down"
+        )
     return meant[0]
 
 
@@ -215,7 +221,8 @@ def _target(
         region=region,
         endpoint=endpoint,
         runtime=cluster if status is None else str(status["runtime"]),
-        why=f"stack {deployment.id} of {deployment.owner}, {deployment.profile} profile" + (f", at {endpoint}" if endpoint else ""),
+        why=f"stack {deployment.id} of {deployment.owner}, {deployment.profile} profile"
+        + (f", at {endpoint}" if endpoint else ""),
         compresses=False,
         reach=_reach if endpoint is None else local.reach_of(endpoint),
         waits=nothing if endpoint is None else local.waits_of(endpoint),
