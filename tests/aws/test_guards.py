@@ -227,7 +227,7 @@ def test_a_profile_that_leads_elsewhere_is_not_taken_for_aws(account: Account, t
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('expected_acount = "1"', "expected_acount is no key; did you mean expected_account?"),
+        ('expected_acount = "1"', "expected_acount is no key; did you mean `expected_account`?"),
         ('expected_account = "12"', "expected_account is '12'"),
         ('regions = ["Seoul"]', "regions.0 is 'Seoul'"),
         ('ttl = "1m"', "ttl is '1m'"),
