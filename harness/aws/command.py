@@ -144,7 +144,7 @@ def do_down(asked: argparse.Namespace, context: Context) -> int:
         guards.check(target.facts_of(at.session, at.settings, at.go), guards.REMOVAL)
         there = found.deployments(at.session)
         meant = [
-            one for one in there if (one.id == asked.deployment if asked.deployment else _is_ours(one, at.settings))
+            one for one in there if (one.id == asked.deployment if asked.deployment else one.owner == at.settings.who)
         ]
         left: list[str] = []
         for one in meant:
@@ -157,11 +157,6 @@ def do_down(asked: argparse.Namespace, context: Context) -> int:
         raise LeftBehind(left)
     print(f"{', '.join(one.id for one in meant)}: removed, no survivors" if meant else "nothing of yours is up")
     return EXIT_MET
-
-
-def _is_ours(one: Deployment, wanted: AwsSettings) -> bool:
-    """One without an owner was killed before anything could bear a tag: a stack in review."""
-    return one.owner in (wanted.who, "")
 
 
 def _tell_survivors(left: Sequence[str]) -> None:
@@ -192,9 +187,9 @@ def _answer(guard: guards.Guard, facts: guards.Facts) -> tuple[str, str | None, 
     name = guard.__name__.replace("_", " ")
     try:
         guard(facts)
+        return name, None, f"account {facts.account} in {facts.session.region}"
     except HarnessError as error:
         return name, str(error), ""
-    return name, None, f"account {facts.account} in {facts.session.region}"
 
 
 # ---- their parts
