@@ -227,7 +227,7 @@ def _target(
         reach=_reach if endpoint is None else local.reach_of(endpoint),
         waits=nothing if endpoint is None else local.waits_of(endpoint),
         digest=lambda image: pushed[image].digest if image in pushed else None,
-        unsupported=local.unsupported,
+        unsupported=lambda scenario: local.unsupported(scenario) or _lacking(scenario, deployment),
         network=ground.network_of(deployment, architecture, known),
         pace=1.0 if status is None else float(status.get("compress", 1.0)),
         chain=chain(where),
@@ -235,6 +235,14 @@ def _target(
         at_once=at_once,
         look_every=LOOK_EVERY if endpoint is None else base.LOOK_EVERY,
     )
+
+
+def _lacking(scenario: Scenario, deployment: Deployment) -> str | None:
+    """What the stack has no role for."""
+    denied = any(hook.callback_denied for hook in scenario.deploy.hooks.values())
+    if denied and "DeniedHookRoleArn" not in deployment.outputs:
+        return "callback_denied: the stack has no role for a function that may not report to CodeDeploy"
+    return None
 
 
 def _reach(load_balancer: LoadBalancer, port: int) -> str:
