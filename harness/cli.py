@@ -378,7 +378,8 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
     one.add_argument("--json", action="store_true", help="the results on standard output")
-    aws.add_go_ahead(one)
+    for add in aws.RUN:
+        add(one)
     _speaks(one)
 
 
