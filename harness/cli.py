@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Literal, NoReturn
 
 from harness import __version__, clock, doctor, images, lint, report, scenario
+from harness.aws import command as aws
 from harness.doctor import localstack as localstack_doctor
 from harness.errors import (
     EXIT_INTERRUPTED,
@@ -90,6 +91,7 @@ def do_run(asked: argparse.Namespace) -> int:
             as_json=asked.json,
             app=scenario.load_own_app(),
             at_once=asked.at_once,
+            go_ahead=aws.go_ahead_of(asked),
         )
     )
 
@@ -245,10 +247,6 @@ def do_doctor(asked: argparse.Namespace) -> int:
     return doctor.run(_home(), as_json=asked.json)
 
 
-def do_not_built(asked: argparse.Namespace) -> int:
-    raise UsageError(f"{asked.name} {NOT_BUILT}")
-
-
 # ---- the command line
 
 
@@ -295,9 +293,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Raises UsageError. A verb that is not built takes any options, so that it is what is said, and not they."""
+    """Raises UsageError."""
     asked, strange = _parser().parse_known_args(arguments)
-    if strange and asked.verb is not do_not_built:
+    if strange:
         raise UsageError(f"unrecognized arguments: {' '.join(strange)} (see rehearse --help)")
     return asked
 
@@ -340,6 +338,7 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
     one.add_argument("--json", action="store_true", help="the results on standard output")
+    aws.add_go_ahead(one)
 
 
 def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
@@ -404,10 +403,7 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("run_a", type=Path, metavar="RUN_A")
     one.add_argument("run_b", type=Path, metavar="RUN_B")
     one.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where compare.html goes (default: here)")
-    for name, help_ in (("aws", "plan, up, run, status and down on AWS"),):
-        one = verbs.add_parser(name, help=f"{help_} (not built yet)")
-        one.set_defaults(verb=do_not_built, name=name)
-        one.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    aws.add_parser(verbs, aws.Context(_home, _scenarios))
 
 
 if __name__ == "__main__":

@@ -99,11 +99,18 @@ class Stack:
 
     def _hooks(self) -> None:
         for event, hook in self.scenario.deploy.hooks.items():
-            url = self.url(PRODUCTION_PORT if hook.via == "production" or self.test_listener is None else TEST_PORT)
+            port = PRODUCTION_PORT if hook.via == "production" or self.test_listener is None else TEST_PORT
             name = self.names.part(event) if hook.without_permission else self.names.hook(event)
             self.hooks[event] = lambda_.create_hook_function(
-                self.session, self.undo, name, self.network.hook_role, [lambda_.rule(hook, url)]
+                self.session, self.undo, name, self.network, [lambda_.rule(hook, *self._seen_by_hooks(port))]
             )
+
+    def _seen_by_hooks(self, port: int) -> tuple[str, str | None]:
+        """URL and Host of a listener. Inside the VPC only the balancer's private addresses are let in by its security group."""
+        if not self.network.hook_subnets:
+            return self.url(port), None
+        address = elbv2.private_addresses(self.session, self.load_balancer)[0]
+        return f"http://{address}:{port}", self.load_balancer.dns_name
 
     def _deployment_group(self) -> None:
         names, deploy = self.names, self.scenario.deploy
@@ -135,15 +142,16 @@ class Stack:
                 self.session,
                 self.undo,
                 self.names.stem,
+                self.network,
                 self.scenario.service,
                 version,
-                self.network.execution_role,
             )
         return self.task_definitions[version.version]
 
     def deploy(self, version: Version) -> str:
         """Create a deployment of `version`; its id."""
-        content = codedeploy.app_spec(self.task_definition(version), self.hooks)
+        provider = self.network.provider_of(self.scenario.service)
+        content = codedeploy.app_spec(self.task_definition(version), self.hooks, provider)
         return codedeploy.create_deployment(
             self.session, self.group, content, f"rehearsal {self.scenario.id}: {version.version}"
         )

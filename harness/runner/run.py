@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,12 +45,12 @@ class RunAsked:
     as_json: bool = False
     app: OwnApp | None = None
     at_once: int | None = None
+    go_ahead: targets.GoAhead = field(default_factory=targets.GoAhead)
 
 
 def run(asked: RunAsked) -> int:
     """Run them all; the exit code of the command-line contract. Raises HarnessError where nothing could be run at all."""
-    plans = {one.id: compression.compression_for(one, asked.compress) for one in asked.scenarios}
-    if len(plans) < len(asked.scenarios):
+    if len({one.id for one in asked.scenarios}) < len(asked.scenarios):
         raise UsageError("two of the scenarios have the same id: their results would overwrite each other")
     opened = targets.opened(
         targets.Asked(
@@ -60,9 +60,12 @@ def run(asked: RunAsked) -> int:
             endpoint=asked.endpoint,
             scenarios=asked.scenarios,
             app=asked.app,
+            go_ahead=asked.go_ahead,
+            runs=(asked.home / "runs", asked.out.parent),
         )
     )
     with opened as target:
+        plans = {one.id: _plan(asked, target, one) for one in asked.scenarios}
         _say(asked, f"{target.name} target, {target.runtime} runtime ({target.why}); {len(plans)} scenarios")
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
     swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []
@@ -80,6 +83,15 @@ def run(asked: RunAsked) -> int:
     summary.append_step_summary(endings, line)
     print(line, file=sys.stderr if asked.as_json else sys.stdout, flush=True)
     return code
+
+
+def _plan(asked: RunAsked, target: Target, scenario: Scenario) -> compression.Plan:
+    """Raises UsageError where a factor is asked for and the target has a clock of its own."""
+    if target.pace is None:
+        return compression.compression_for(scenario, asked.compress)
+    if asked.compress != "auto":
+        raise UsageError(f"--compress: the {target.name} target waits as long as AWS waits")
+    return replace(compression.compression_for(scenario, target.pace), asked_for=False)
 
 
 def exit_code(
@@ -103,19 +115,23 @@ def _rehearse(
 ) -> tuple[dict[str, Rehearsal], list[str], bool]:
     """The rehearsals, what the shared part left behind, and whether Ctrl-C ended them."""
     run_id, undo, rehearsals = new_run_id(), Undo(), dict[str, Rehearsal]()
-    session = Session(region=target.region, endpoint=target.endpoint, run_id=run_id)
+    session = Session(
+        region=target.region, endpoint=target.endpoint, run_id=run_id, chain=target.chain, tags=target.tags
+    )
     supported = [one for one in asked.scenarios if not _refused(asked, target, one)]
     stop = threading.Event()
     try:
         if supported:
             ports = {PRODUCTION_PORT, TEST_PORT, *(one.service.container_port for one in supported)}
-            shared = network.make(session, undo, ports=tuple(ports))
+            shared = target.network or network.make(session, undo, ports=tuple(ports))
             made = commit(Path.cwd())
             for index, one in enumerate(supported):
                 unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
                 out = asked.out / one.id
                 rehearsals[one.id] = Rehearsal(one, plans[one.id], target, session, shared, out, unique, made, stop)
-            at_once = asked.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
+            at_once = (
+                asked.at_once or target.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
+            )
             _side_by_side(list(rehearsals.values()), stop, at_once)
     except KeyboardInterrupt:
         stop.set()

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from harness.errors import UsageError
 from harness.targets import aws, local, localstack
-from harness.targets.base import Asked, Target
+from harness.targets.base import Asked, GoAhead, Target
 
 TARGETS: dict[str, Callable[[Asked], AbstractContextManager[Target]]] = {
     "local": local.opened,
@@ -23,4 +23,4 @@ def opened(asked: Asked) -> AbstractContextManager[Target]:
     return TARGETS[asked.target](asked)
 
 
-__all__ = ["TARGETS", "Asked", "Target", "opened"]
+__all__ = ["TARGETS", "Asked", "GoAhead", "Target", "opened"]
