@@ -17,16 +17,10 @@ from tests.clients import HERE as CLIENTS
 from tests.clients import packages
 from tests.emulator.clients import until
 from tests.emulator.release import Release
-from tests.emulator.workflows import ROOT, WORKFLOWS, Done, Job, load
+from tests.emulator.workflows import ROOT, WORKFLOWS, Done, Job, load, scripts_of
 
 WAIT = "wait for its end, and for that of its rollback"
 PINNED = re.compile(r"uses: (\./|[\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+)$")
-
-
-def scripts(path: Path) -> list[str]:
-    tree = load(path)
-    jobs = tree["jobs"].values() if "jobs" in tree else [tree["runs"]]
-    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 
 
 # ---- what checkers say
@@ -60,7 +54,7 @@ def test_actionlint_finds_what_is_wrong(tmp_path: Path):
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.stem)
 def test_shell_steps_have_no_finding_of_shellcheck(path: Path, tmp_path: Path):
-    for number, script in enumerate(scripts(path)):
+    for number, script in enumerate(scripts_of(path)):
         file = tmp_path / f"{number}.sh"
         file.write_text(script)
         checker = Path(sys.executable).with_name("shellcheck")
@@ -101,7 +95,7 @@ def test_no_long_lived_key_and_no_expression_in_a_script(path: Path):
     text = path.read_text()
     assert "secrets." not in text
     assert "aws-access-key-id" not in text
-    assert not [script for script in scripts(path) if "${{" in script]
+    assert not [script for script in scripts_of(path) if "${{" in script]
 
 
 def test_what_the_workflows_tell_our_own_action_are_its_inputs():

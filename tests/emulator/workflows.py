@@ -22,6 +22,13 @@ def load(path: Path) -> dict[str, Any]:
     return dict(YAML(typ="safe").load(path))
 
 
+def scripts_of(path: Path) -> list[str]:
+    """Of a workflow's jobs, or of a composite action."""
+    tree = load(path)
+    jobs = tree["jobs"].values() if "jobs" in tree else [tree["runs"]]
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
 @dataclass(frozen=True)
 class Done:
     code: int
