@@ -139,8 +139,9 @@ class Stacks:
         """Show what has happened since; the stack's own last status among it."""
         last = None
         for event in self._new_events(stack):
-            reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
-            self.show(f"{concern}: {event['ResourceStatus']} {event['LogicalResourceId']}{reason}")
+            if not event["ResourceStatus"].endswith("_IN_PROGRESS"):
+                reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
+                self.show(f"{concern}: {event['ResourceStatus']} {event['LogicalResourceId']}{reason}")
             if event.get("PhysicalResourceId") == event["StackId"]:
                 last = str(event["ResourceStatus"])
         return last

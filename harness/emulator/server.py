@@ -28,6 +28,7 @@ log = logging.getLogger("rehearse.emulator")
 VERSION = re.compile(rb"(?:^|&)Version=([\d-]+)")
 LARGEST_BODY = 256 * 1024 * 1024
 LAST_ANSWERS = 2.0  # seconds that requests in progress get when the server closes
+REST = frozenset({"lambda", "scheduler"})  # ours that speak REST: the signature's scope names them
 LAMBDA_PATH = re.compile(r"/20\d\d-\d\d-\d\d/(functions|tags|account-settings)\b")
 
 
@@ -132,7 +133,7 @@ class Server:
         if version_asked := asked.query.get("Version"):
             return _codec(self._service("apiVersion", version_asked[-1]), "query")
         service = scope_of(asked)[2] or ("lambda" if LAMBDA_PATH.match(asked.path) else "")  # Route 53 has /tags, too
-        return _codec("lambda", "rest-json") if service == "lambda" and "lambda" in self._cloud.services else None
+        return _codec(service, "rest-json") if service in REST and service in self._cloud.services else None
 
     def _service(self, key: str, value: str) -> str | None:
         """The first of our services whose model says so; models are loaded in turn, because each takes its time."""

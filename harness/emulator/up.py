@@ -28,6 +28,8 @@ from harness.emulator.services.ecr import Ecr
 from harness.emulator.services.ecs import Ecs
 from harness.emulator.services.elbv2 import Elbv2
 from harness.emulator.services.lambda_ import Lambda
+from harness.emulator.services.scheduler import Scheduler
+from harness.emulator.services.tagging import Tagging
 from harness.errors import TargetUnavailable, UsageError
 
 log = logging.getLogger("rehearse.emulator")
@@ -39,6 +41,8 @@ SERVICES: dict[str, Any] = {  # the one table of what is emulated; emulated.py d
     "lambda": Lambda,
     "ecr": Ecr,
     "cloudformation": CloudFormation,
+    "scheduler": Scheduler,
+    "resourcegroupstaggingapi": Tagging,
 }
 TASK_KEYS = ("taskArn", "lastStatus", "group", "taskDefinitionArn", "startedBy")
 

@@ -51,7 +51,7 @@ class Place:
 
 def place(endpoint: str | None) -> Place:
     """Raises TargetUnavailable for an endpoint that is neither AWS nor an emulator of ours, UsageError for a half of one."""
-    given = endpoint or os.environ.get("AWS_ENDPOINT_URL")
+    given = endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
     halves = sorted(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_"))
     if halves:
         raise UsageError(f"{', '.join(halves)} would send some calls elsewhere: unset it, AWS is whole or not at all")
@@ -229,7 +229,7 @@ def _target(
         digest=lambda image: pushed[image].digest if image in pushed else None,
         unsupported=local.unsupported,
         network=ground.network_of(deployment, architecture, known),
-        pace=1.0 if status is None else float(status["compress"]),
+        pace=1.0 if status is None else float(status.get("compress", 1.0)),
         chain=chain(where),
         tags=tags,
         at_once=at_once,

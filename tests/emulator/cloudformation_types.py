@@ -1,7 +1,4 @@
-"""Writes types.json anew: `python -m tests.emulator.cloudformation_types`, in an environment that also has cfn-lint.
-
-cfn-lint is not among the dependencies: it is needed when a resource type is added, and brings sympy and networkx.
-"""
+"""Writes types.json anew, when a resource type is added: `python -m tests.emulator.cloudformation_types`."""
 
 import json
 from pathlib import Path

@@ -22,6 +22,7 @@ from harness.emulator.cloudformation.kinds import (
     without,
 )
 
+TO_VOLUMES = "PropagateTagsToVolumeOnCreation"  # of an instance: the call has a tag specification for each type
 REF = "$ref"  # in a request of the table: what Ref of the resource gives
 
 
@@ -63,7 +64,7 @@ class Called(Kind):
 
     def __init__(self, row: Row) -> None:
         self.row = row
-        self.type, self.name = row.type, row.name  # type: ignore[misc]
+        self.type, self.name, self.stack_tags = row.type, row.name, bool(row.tags)  # type: ignore[misc]
 
     @property
     def spec(self) -> Spec:
@@ -75,7 +76,7 @@ class Called(Kind):
         if row.name and row.named:
             given = {row.name: at.name(row.named), **given}
         later = {name for then in row.then for name in then.properties}
-        request = request_of(row.service, row.create, without(given, *later, *self._tags()), row.renamed)
+        request = request_of(row.service, row.create, without(given, *later, *self._tags(), TO_VOLUMES), row.renamed)
         request |= self._tag_specification(given)
         answer = await at.call(row.service, row.create, **request)
         thing = _at_path(answer, row.answer)
@@ -96,7 +97,8 @@ class Called(Kind):
         tags = given.get("Tags")
         if not tags or not self.row.tags:
             return {}
-        return {"TagSpecifications": [{"ResourceType": self.row.tags, "Tags": tags}]}
+        tagged = [self.row.tags, "volume"] if str(given.get(TO_VOLUMES)).lower() == "true" else [self.row.tags]
+        return {"TagSpecifications": [{"ResourceType": one, "Tags": tags} for one in tagged]}
 
     async def _then(self, at: At, made: Made, old: Properties, new: Properties) -> None:
         for then in self.row.then:
@@ -200,6 +202,12 @@ ROWS = (
             "PublicIp": "PublicIpAddress", "PublicDnsName": "PublicDnsName", "AvailabilityZone": "Placement.AvailabilityZone",
         },
         then=(Then("ModifyInstanceAttribute", ("SourceDestCheck",), {"InstanceId": REF}, True),),
+    ),
+    Row(
+        "AWS::EC2::VPCEndpoint", "ec2", "CreateVpcEndpoint", "VpcEndpointId", "DeleteVpcEndpoints", {"VpcEndpointIds": [REF]},
+        answer="VpcEndpoint", tags="vpc-endpoint", attributes={
+            "Id": "VpcEndpointId", "CreationTimestamp": "CreationTimestamp", "NetworkInterfaceIds": "NetworkInterfaceIds",
+        },
     ),
     Row(
         "AWS::SNS::Topic", "sns", "CreateTopic", "TopicArn", "DeleteTopic", {"TopicArn": REF}, name="TopicName", named=256,

@@ -8,7 +8,7 @@ from typing import Any
 from harness.emulator.cloud import AwsError, Cloud
 from harness.emulator.cloudformation import functions
 from harness.emulator.cloudformation.every import kind_of
-from harness.emulator.cloudformation.kinds import changed
+from harness.emulator.cloudformation.kinds import changed, tagged
 from harness.emulator.cloudformation.resolving import resolved, scope_of
 from harness.emulator.cloudformation.state import Region, Resource, Stack
 
@@ -71,6 +71,8 @@ async def _modification(
             dynamic.add(name)
         else:
             static.update(settled)
+    if kind.stack_tags and "Tags" not in dynamic:
+        static = tagged(static, wanted.tags)
     names = changed(old.properties, static) - dynamic
     if not names and not dynamic:
         return None

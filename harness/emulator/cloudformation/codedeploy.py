@@ -18,6 +18,7 @@ async def retag(at: At, resource: str, old: Properties, new: Properties) -> None
 
 class Application(Kind):
     type, name = "AWS::CodeDeploy::Application", "ApplicationName"
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         named = {"ApplicationName": at.name(100), **at.tagged(properties)}
@@ -50,6 +51,7 @@ class DeploymentGroup(Kind):
     """Its Ref is its name, as AWS has it."""
 
     type, name = "AWS::CodeDeploy::DeploymentGroup", "DeploymentGroupName"
+    stack_tags = True
     KEPT = ("ApplicationName", "DeploymentGroupName", "Tags", "Deployment")
 
     def check(self, properties: Properties) -> None:

@@ -12,10 +12,15 @@ from functools import cache
 from typing import Any, cast
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
+from botocore.utils import parse_timestamp
 
 from harness.emulator.cloud import Request
 from harness.emulator.cloudformation.functions import invalid
 from harness.emulator.wire import service_model
+
+OTHERWISE = {
+    "GroupSet": "Groups"
+}  # a member that CloudFormation calls otherwise: an instance's network interface has it
 
 
 def request_of(
@@ -53,7 +58,7 @@ def _structure(shape: StructureShape, value: Any, path: str) -> dict[str, Any]:
     members = {name.lower(): name for name in shape.members}
     answer = {}
     for key, item in value.items():
-        name, at = members.get(key.lower()), f"{path}.{key}".lstrip(".")
+        name, at = members.get(str(OTHERWISE.get(key, key)).lower()), f"{path}.{key}".lstrip(".")
         if name is None:
             raise invalid(f"Encountered unsupported property {at}")
         answer[name] = to_api(shape.members[name], item, at)
@@ -69,6 +74,8 @@ def _scalar(shape: Shape, value: Any, path: str) -> Any:
                 return float(value)
             case "boolean":
                 return _boolean(value)
+            case "timestamp":
+                return parse_timestamp(value)
             case "string":
                 return _text(shape, value)
     except (TypeError, ValueError):

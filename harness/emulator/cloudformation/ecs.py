@@ -36,6 +36,7 @@ class Tagged(Kind):
 
 class Cluster(Tagged):
     type, name = "AWS::ECS::Cluster", "ClusterName"
+    stack_tags = True
     RENAMED: ClassVar = {"ClusterSettings": "settings"}
 
     async def create(self, at: At, properties: Properties) -> Made:
@@ -64,6 +65,7 @@ class TaskDefinition(Tagged):
     """Its Ref is the ARN of a revision; every change but one of tags registers a new one."""
 
     type, name = "AWS::ECS::TaskDefinition", ""
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         family = "".join(part for part in at.name(200) if part.isalnum())
@@ -81,6 +83,7 @@ class TaskDefinition(Tagged):
 
 class Service(Tagged):
     type, name = "AWS::ECS::Service", "ServiceName"
+    stack_tags = True
     RENAMED: ClassVar = {"PlacementStrategies": "placementStrategy"}
     FIXED = ("Cluster", "ServiceName", "Tags", "LaunchType", "Role", "SchedulingStrategy", "DeploymentController")
 
@@ -177,6 +180,7 @@ async def failed_tasks(at: At, made: Made, since: float) -> list[str]:
 
 class TaskSet(Tagged):
     type = "AWS::ECS::TaskSet"
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         made = (await at.send("ecs", "CreateTaskSet", at.tagged(properties)))["taskSet"]
@@ -216,6 +220,7 @@ class PrimaryTaskSet(Kind):
 
 class CapacityProvider(Tagged):
     type, name = "AWS::ECS::CapacityProvider", "Name"
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         given = {"Name": at.name(255), **at.tagged(properties)}

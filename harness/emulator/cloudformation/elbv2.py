@@ -24,6 +24,7 @@ class Balancing(Kind):
 
     key: ClassVar[str]
     attributes: ClassVar[str] = ""  # the property with the attributes, where there are any
+    stack_tags = True
 
     async def change_attributes(self, at: At, arn: str, old: Properties, new: Properties) -> None:
         """Attributes that are no longer given keep their values: the API has no way to take one back."""
@@ -209,6 +210,7 @@ class ListenerRule(Balancing):
 
 class ListenerCertificate(Balancing):
     type = "AWS::ElasticLoadBalancingV2::ListenerCertificate"
+    stack_tags = False
 
     async def create(self, at: At, properties: Properties) -> Made:
         await at.send("elbv2", "AddListenerCertificates", properties)

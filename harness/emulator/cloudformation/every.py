@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.emulator.cloudformation import called, codedeploy, ecs, elbv2, iam, others, security_groups, storage
+from harness.emulator.cloudformation import (
+    called,
+    codedeploy,
+    compute,
+    ecs,
+    elbv2,
+    iam,
+    others,
+    schedules,
+    security_groups,
+    storage,
+)
 from harness.emulator.cloudformation.functions import invalid
 from harness.emulator.cloudformation.kinds import Kind
 
 KINDS: Mapping[str, Kind] = {
     kind.type: kind
-    for part in (called, codedeploy, ecs, elbv2, iam, others, security_groups, storage)
+    for part in (called, codedeploy, compute, ecs, elbv2, iam, others, schedules, security_groups, storage)
     for kind in part.KINDS
 }
 

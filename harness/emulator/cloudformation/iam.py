@@ -32,6 +32,7 @@ async def drop(at: At, operation: str, **request: Any) -> None:
 
 class Role(Kind):
     type, name = "AWS::IAM::Role", "RoleName"
+    stack_tags = True
     LATER = ("Policies", "ManagedPolicyArns")
 
     async def create(self, at: At, properties: Properties) -> Made:
@@ -174,4 +175,36 @@ class InstanceProfile(Kind):
         await drop(at, "DeleteInstanceProfile", InstanceProfileName=made.physical_id)
 
 
-KINDS = (Role(), Policy(), ManagedPolicy(), InstanceProfile())
+class OIDCProvider(Kind):
+    """An account has one for a URL: a second one fails by its ARN."""
+
+    type = "AWS::IAM::OIDCProvider"
+    stack_tags = True
+
+    async def create(self, at: At, properties: Properties) -> Made:
+        given = {"ThumbprintList": [], **at.tagged(properties)}
+        arn = (await at.send("iam", "CreateOpenIDConnectProvider", given))["OpenIDConnectProviderArn"]
+        return Made(arn, {"Arn": arn})
+
+    async def update(self, at: At, made: Made, old: Properties, new: Properties) -> Made:
+        arn = {"OpenIDConnectProviderArn": made.physical_id}
+        if "ThumbprintList" in changed(old, new):
+            thumbprints = new.get("ThumbprintList") or []
+            await at.call("iam", "UpdateOpenIDConnectProviderThumbprint", **arn, ThumbprintList=thumbprints)
+        before, after = (side.get("ClientIdList") or [] for side in (old, new))
+        for client in [one for one in after if one not in before]:
+            await at.call("iam", "AddClientIDToOpenIDConnectProvider", **arn, ClientID=client)
+        for client in [one for one in before if one not in after]:
+            await at.call("iam", "RemoveClientIDFromOpenIDConnectProvider", **arn, ClientID=client)
+        put, gone = tag_changes(old, new)
+        if put:
+            await at.call("iam", "TagOpenIDConnectProvider", **arn, Tags=put)
+        if gone:
+            await at.call("iam", "UntagOpenIDConnectProvider", **arn, TagKeys=gone)
+        return made
+
+    async def delete(self, at: At, made: Made, properties: Properties) -> None:
+        await drop(at, "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=made.physical_id)
+
+
+KINDS = (Role(), Policy(), ManagedPolicy(), InstanceProfile(), OIDCProvider())

@@ -77,18 +77,24 @@ class At:
 
     def tagged(self, properties: Properties) -> dict[str, Any]:
         """The properties with the stack's tags added; the resource's own win."""
-        own = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
-        tags = [{"Key": key, "Value": value} for key, value in {**self.tags, **own}.items()]
-        return (
-            {**properties, "Tags": tags} if tags else {key: value for key, value in properties.items() if key != "Tags"}
-        )
+        return tagged(properties, self.tags)
+
+
+def tagged(properties: Properties, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The properties with the stack's `tags` added, in the order of their keys, which says nothing; the resource's own win."""
+    merged: dict[str, Any] = {key: {"Key": key, "Value": value} for key, value in tags.items()}
+    merged |= {tag["Key"]: tag for tag in properties.get("Tags") or []}
+    if not merged:
+        return {key: value for key, value in properties.items() if key != "Tags"}
+    return {**properties, "Tags": [merged[key] for key in sorted(merged)]}
 
 
 class Kind:
-    """A resource type. `name` is the property that names its resources, where one does."""
+    """A resource type. `name` is the property that names its resources, where one does; `stack_tags`: whether they reach it."""
 
     type: ClassVar[str]
     name: ClassVar[str] = ""
+    stack_tags: ClassVar[bool] = False
 
     @property
     def spec(self) -> Spec:

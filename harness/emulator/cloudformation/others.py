@@ -23,6 +23,7 @@ from harness.emulator.cloudformation.kinds import (
 
 class Repository(Kind):
     type, name = "AWS::ECR::Repository", "RepositoryName"
+    stack_tags = True
     LATER = ("LifecyclePolicy", "RepositoryPolicyText", "EmptyOnDelete")  # not of CreateRepository
 
     async def create(self, at: At, properties: Properties) -> Made:
@@ -77,6 +78,7 @@ class Alarm(Kind):
     """Alarms have one call for making and changing: PutMetricAlarm replaces the whole."""
 
     type, name = "AWS::CloudWatch::Alarm", "AlarmName"
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         name = properties.get("AlarmName") or at.name(255)
@@ -101,6 +103,7 @@ class Certificate(Kind):
     """Whoever answers ACM issues it; DNS validation is not waited for there."""
 
     type = "AWS::CertificateManager::Certificate"
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         options = properties.get("DomainValidationOptions") or []
@@ -128,6 +131,7 @@ class Certificate(Kind):
 
 class Function(Kind):
     type, name = "AWS::Lambda::Function", "FunctionName"
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         """The call is made as Lambda has it: tags are a map, an inline text is a zip with one file."""

@@ -15,6 +15,7 @@ EVERYWHERE = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}  # the egress rule that
 
 class SecurityGroup(Kind):
     type, name = "AWS::EC2::SecurityGroup", "GroupName"
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         group = {

@@ -8,7 +8,17 @@ from typing import Any
 
 from harness.emulator.cloud import AwsError
 from harness.emulator.cloudformation.functions import invalid
-from harness.emulator.cloudformation.kinds import At, Kind, Made, Properties, changed, is_gone, only, without
+from harness.emulator.cloudformation.kinds import (
+    At,
+    Kind,
+    Made,
+    Properties,
+    changed,
+    is_gone,
+    only,
+    tag_changes,
+    without,
+)
 
 
 async def drop(at: At, service: str, operation: str, **request: Any) -> None:
@@ -21,6 +31,7 @@ async def drop(at: At, service: str, operation: str, **request: Any) -> None:
 
 class LogGroup(Kind):
     type, name = "AWS::Logs::LogGroup", "LogGroupName"
+    stack_tags = True
 
     async def create(self, at: At, properties: Properties) -> Made:
         name = properties.get("LogGroupName") or at.name(512)
@@ -36,11 +47,16 @@ class LogGroup(Kind):
             await at.call("logs", "PutRetentionPolicy", logGroupName=name, retentionInDays=int(days))
 
     async def update(self, at: At, made: Made, old: Properties, new: Properties) -> Made:
-        if other := sorted(changed(old, new) - {"RetentionInDays"}):
+        if other := sorted(changed(old, new) - {"RetentionInDays", "Tags"}):
             raise invalid(f"updating {other[0]} of {self.type} is not emulated by rehearse")
         if "RetentionInDays" not in new:
             await at.call("logs", "DeleteRetentionPolicy", logGroupName=made.physical_id)
         await self._retain(at, made.physical_id, new)
+        arn, (put, gone) = made.attributes["Arn"].removesuffix(":*"), tag_changes(old, new)
+        if put:
+            await at.call("logs", "TagResource", resourceArn=arn, tags={tag["Key"]: tag["Value"] for tag in put})
+        if gone:
+            await at.call("logs", "UntagResource", resourceArn=arn, tagKeys=gone)
         return made
 
     async def delete(self, at: At, made: Made, properties: Properties) -> None:

@@ -12,7 +12,7 @@ from harness.emulator.cloud import AwsError, Cloud
 from harness.emulator.cloudformation import functions
 from harness.emulator.cloudformation.every import kind_of
 from harness.emulator.cloudformation.functions import invalid
-from harness.emulator.cloudformation.kinds import At, Kind
+from harness.emulator.cloudformation.kinds import At, Kind, tagged
 from harness.emulator.cloudformation.resolving import resolved, scope_of
 from harness.emulator.cloudformation.state import Output, Region, Resource, Stack
 from harness.emulator.cloudformation.template import text_of
@@ -137,7 +137,8 @@ class Work:
             if attribute and target in self.stack.resources:
                 await self._refresh(self.stack.resources[target])
         properties: dict[str, Any] = await resolved(self.cloud, self.stack.caller, self.scope, raw)
-        return properties
+        takes_tags = kind_of(self.stack.template["Resources"][name]["Type"]).stack_tags
+        return tagged(properties, self.stack.tags) if takes_tags else properties
 
     async def _refresh(self, resource: Resource) -> None:
         if resource.made is not None:

@@ -55,8 +55,11 @@ def list_clusters(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     return {"clusterArns": arns, **more}
 
 
-def delete_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+async def delete_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
+    """Instances that were terminated a moment ago are looked for first: their auto scaling group may be just gone."""
     cluster = find_cluster(ecs.regions[caller], request)
+    if any(instance.from_ec2 for instance in cluster.instances.values()):
+        await ecs.fleet(caller).look()
     if any(service.status != "INACTIVE" for service in cluster.services.values()):
         raise AwsError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
     if any(task.status != "STOPPED" for task in cluster.tasks.values()):

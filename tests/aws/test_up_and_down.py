@@ -1,0 +1,109 @@
+"""Up, up again, status, down; a plan that makes nothing; Ctrl-C: all of it by the command, against an emulator."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+
+from harness import clock
+from harness.aws import found
+from tests.aws.conftest import ROOT, Account
+
+pytestmark = [pytest.mark.timeout(180)]
+
+
+def stacks(account: Account) -> dict[str, str]:
+    """Name to status, of those that are not gone."""
+    seen = account.session().call("cloudformation", "describe_stacks")["Stacks"]
+    return {one["StackName"].split("-", 2)[2]: one["StackStatus"] for one in seen}
+
+
+def status(account: Account) -> list[dict[str, object]]:
+    done = account.rehearse("aws", "status", "--json")
+    assert done.code == 0, done.said
+    return list(json.loads(done.out))
+
+
+def test_plan_shows_the_stacks_and_the_cost_and_makes_nothing(account: Account):
+    done = account.rehearse("aws", "plan", "--service", str(ROOT / "scenarios/01-happy-all-at-once.yaml"))
+    assert done.code == 0, done.said
+    for line in ("self-destruct: ", "network: ", "service: ", "while they deploy, both fleets"):
+        assert line in done.out
+    assert stacks(account) == {}
+
+
+def test_up_shows_its_changes_makes_the_self_destruct_first_and_down_leaves_nothing(account: Account):
+    up = account.aws("up")
+    assert up.code == 0, up.said
+    identity = up.out.split()[-1]
+    lines = [line.split(": ")[0] for line in up.err.splitlines() if ": Add " in line]
+    assert list(dict.fromkeys(lines))[0] == "self-destruct"
+    assert "USD" in up.err.split("self-destruct: Add")[0], "the plan comes first"
+    (one,) = status(account)
+    assert (one["deployment"], one["owner"], one["profile"], one["ready"]) == (identity, "tester", "lean", True)
+
+    again = account.aws("up", "--ttl", "5h")
+    assert again.code == 0, again.said
+    assert again.out.split()[-1] == identity
+    assert "network: Modify" in again.err, "the time of the end is in every tag"
+    assert "(replaced)" not in again.err
+    (later,) = status(account)
+    assert float(str(later["expires"])) > float(str(one["expires"])) + 2 * 3600
+
+    other = account.aws("up", "--profile", "seed")
+    assert (other.code, "rehearse aws down before another" in other.err) == (2, True), other.said
+
+    down = replace(account, more={"REHEARSAL_HOME": "/nowhere/at/all"}).aws("down")  # as on another machine
+    assert (down.code, "no survivors" in down.out) == (0, True), down.said
+    assert stacks(account) == {}
+    assert found.deployments(account.session()) == []
+
+
+def test_down_leaves_alone_what_others_have_up(account: Account):
+    mine, theirs = "tester", "colleague"
+    settings = account.folder / "rehearsal.toml"
+    said = settings.read_text()
+    try:
+        settings.write_text(said.replace(mine, theirs))
+        assert account.aws("up").code == 0
+    finally:
+        settings.write_text(said)
+    (one,) = status(account)
+    down = account.aws("down")
+    assert down.code == 0, down.said
+    assert f"not touched: {one['deployment']} of colleague" in down.err
+    assert len(status(account)) == 1
+    assert account.aws("down", "--deployment", str(one["deployment"])).code == 0
+    assert status(account) == []
+
+
+@pytest.mark.parametrize("at", ["self-destruct", "network"])
+def test_ctrl_c_during_up_leaves_nothing(account: Account, at: str):
+    process = account.start("aws", "up", "--yes", "--account", account.account)
+    deadline = clock.monotonic() + 60
+    while at not in stacks(account):
+        assert process.poll() is None
+        assert clock.monotonic() < deadline
+        clock.pause(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 130, out + err
+    assert "removing what was made" in err
+    assert stacks(account) == {}
+    assert found.deployments(account.session()) == []
+
+
+def test_a_stack_that_cannot_be_made_leaves_nothing_and_says_why(account: Account):
+    """Two zones of a /21 do not fit where a bucket of addresses is too small: CloudFormation says so, and all goes."""
+    settings = account.folder / "rehearsal.toml"
+    said = settings.read_text()
+    try:
+        settings.write_text(said + 'vpc_cidr = "10.0.0.0/30"\n')
+        done = account.aws("up")
+    finally:
+        settings.write_text(said)
+    assert done.code == 3, done.said
+    assert "VpcCidr" in done.err or "vpc" in done.err.lower(), done.said
+    assert stacks(account) == {}
