@@ -51,8 +51,18 @@ def _interface_ends_with_its_instance(caller: Caller, asked: WireRequest) -> Non
                 primary.delete_on_termination = True
 
 
+def _interface_of_a_load_balancer(caller: Caller, asked: WireRequest) -> None:
+    """It is ELB's, not the caller's, and in use: nobody deletes it by mistake."""
+    from moto.ec2.models import ec2_backends
+
+    for interface in ec2_backends[caller.account][caller.region].enis.values():
+        if interface.description.startswith("ELB app/"):
+            interface.requester_managed, interface.requester_id, interface.status = True, "amazon-elb", "in-use"
+
+
 AFTER: dict[str, Callable[[Caller, WireRequest], None]] = {
     "CreateLaunchTemplate": _tags_of_the_template_alone,
+    "CreateNetworkInterface": _interface_of_a_load_balancer,
     **dict.fromkeys(
         ("RunInstances", "CreateAutoScalingGroup", "UpdateAutoScalingGroup", "SetDesiredCapacity", "ExecutePolicy"),
         _interface_ends_with_its_instance,

@@ -62,6 +62,7 @@ class Server:
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[by_host])
         app.router.add_get("/_rehearsal/status", self._get_status)
         app.router.add_get("/_rehearsal/waits", self._get_waits)
+        app.router.add_get("/_rehearsal/way", self._get_way)
         if self._fronts is not None:
             app.router.add_get("/_rehearsal/listener", self._get_listener)
         app.router.add_post("/_rehearsal/down", self._post_down)
@@ -152,6 +153,21 @@ class Server:
             raise web.HTTPBadRequest(text=f"after={after} is not a number")
         waits = getattr(self._cloud.services.get("codedeploy"), "waits", [])
         return web.json_response([wait for wait in waits if wait["n"] > int(after)])
+
+    async def _get_way(self, request: web.Request) -> web.Response:
+        """Where on this machine what has a private address in a VPC is: `?address=10.0.0.254&port=80`. Port 0: nothing listens.
+
+        404 for an address that nothing has.
+        """
+        address, port = request.query.get("address", ""), request.query.get("port", "")
+        if not port.isdigit():
+            raise web.HTTPBadRequest(text=f"port={port} is not a number")
+        bound = getattr(self._cloud.services.get("elbv2"), "way_to", lambda *_: None)(address, int(port))
+        task = self._cloud.addresses.locate(address, int(port))
+        if bound is None and task is None:
+            raise web.HTTPNotFound(text=f"nothing here has the address {address}")
+        host, found = task if bound is None and task is not None else ("127.0.0.1", bound)
+        return web.json_response({"host": host, "port": found})
 
     async def _get_listener(self, request: web.Request) -> web.Response:
         """Where a listener of a load balancer elsewhere is reached: `?load_balancer=ARN&port=80`."""

@@ -1,14 +1,17 @@
 """An emulator that plays AWS, for all tests of a module, and the command as a user runs it against it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from harness.aws import found
 from harness.driver import Session
 from harness.targets import local
 
@@ -52,8 +55,10 @@ class Account:
         own = {"AWS_ACCESS_KEY_ID": self.account, "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": self.endpoint}
         return {**clean, "PYTHONPATH": str(ROOT), "REHEARSAL_HOME": str(self.home), **own, **self.more}
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+        """The command as a process group of its own, which does not outlive the context."""
+        process = subprocess.Popen(
             [sys.executable, "-m", "harness.cli", *arguments],
             cwd=self.folder,
             env=self.environment,
@@ -63,18 +68,34 @@ class Account:
             text=True,
             start_new_session=True,
         )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
     def rehearse(self, *arguments: str, timeout: float = 300) -> Done:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=timeout)
-        return Done(process.returncode, out, err)
+        with self.start(*arguments) as process:
+            out, err = process.communicate(timeout=timeout)
+            return Done(process.returncode, out, err)
 
     def aws(self, verb: str, *arguments: str, timeout: float = 300) -> Done:
         """A verb of `rehearse aws`, confirmed."""
         return self.rehearse("aws", verb, "--yes", "--account", self.account, *arguments, timeout=timeout)
 
     def session(self) -> Session:
-        return Session(region=REGION, endpoint=self.endpoint, run_id="test")
+        return Session(region=REGION, endpoint=self.endpoint, run_id="test", chain=True)
+
+    def stacks(self) -> dict[str, str]:
+        """Concern to status, of those that are not gone."""
+        with closing(self.session()) as session:
+            seen = session.call("cloudformation", "describe_stacks")["Stacks"]
+        return {one["StackName"].split("-", 2)[2]: one["StackStatus"] for one in seen}
+
+    def found(self) -> list[found.Deployment]:
+        with closing(self.session()) as session:
+            return found.deployments(session)
 
 
 @pytest.fixture(scope="module")
@@ -82,4 +103,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("aws")
     (folder / "rehearsal.toml").write_text(SETTINGS)
     with local.started(folder / "emulator", "process", "--compress", f"{COMPRESS:g}") as endpoint:
-        yield Account(endpoint, folder)
+        with pytest.MonkeyPatch.context() as shell:
+            shell.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
+            shell.setenv("AWS_SECRET_ACCESS_KEY", "x")
+            yield Account(endpoint, folder)

@@ -191,7 +191,7 @@ def test_command_refuses_with_one_line_and_makes_nothing(account: Account):
     for verb in (["up"], ["deploy", str(HAPPY)], ["down"], ["plan"]):
         done = stranger.aws(*verb)
         assert (done.code, "expects 111122223333" in done.err) == (3, True), done.said
-    assert account.session().call("cloudformation", "describe_stacks")["Stacks"] == []
+    assert account.stacks() == {}
 
 
 def test_run_passes_the_same_guards_and_needs_a_stack_that_is_up(account: Account):

@@ -8,16 +8,9 @@ from dataclasses import replace
 import pytest
 
 from harness import clock
-from harness.aws import found
 from tests.aws.conftest import ROOT, Account
 
 pytestmark = [pytest.mark.timeout(180)]
-
-
-def stacks(account: Account) -> dict[str, str]:
-    """Name to status, of those that are not gone."""
-    seen = account.session().call("cloudformation", "describe_stacks")["Stacks"]
-    return {one["StackName"].split("-", 2)[2]: one["StackStatus"] for one in seen}
 
 
 def status(account: Account) -> list[dict[str, object]]:
@@ -31,7 +24,7 @@ def test_plan_shows_the_stacks_and_the_cost_and_makes_nothing(account: Account):
     assert done.code == 0, done.said
     for line in ("self-destruct: ", "network: ", "service: ", "while they deploy, both fleets"):
         assert line in done.out
-    assert stacks(account) == {}
+    assert account.stacks() == {}
 
 
 def test_up_shows_its_changes_makes_the_self_destruct_first_and_down_leaves_nothing(account: Account):
@@ -57,8 +50,8 @@ def test_up_shows_its_changes_makes_the_self_destruct_first_and_down_leaves_noth
 
     down = replace(account, more={"REHEARSAL_HOME": "/nowhere/at/all"}).aws("down")  # as on another machine
     assert (down.code, "no survivors" in down.out) == (0, True), down.said
-    assert stacks(account) == {}
-    assert found.deployments(account.session()) == []
+    assert account.stacks() == {}
+    assert account.found() == []
 
 
 def test_down_leaves_alone_what_others_have_up(account: Account):
@@ -81,22 +74,22 @@ def test_down_leaves_alone_what_others_have_up(account: Account):
 
 @pytest.mark.parametrize("at", ["self-destruct", "network"])
 def test_ctrl_c_during_up_leaves_nothing(account: Account, at: str):
-    process = account.start("aws", "up", "--yes", "--account", account.account)
-    deadline = clock.monotonic() + 60
-    while at not in stacks(account):
-        assert process.poll() is None
-        assert clock.monotonic() < deadline
-        clock.pause(0.02)
-    os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=90)
+    with account.start("aws", "up", "--yes", "--account", account.account) as process:
+        deadline = clock.monotonic() + 60
+        while at not in account.stacks():
+            assert process.poll() is None
+            assert clock.monotonic() < deadline
+            clock.pause(0.02)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=90)
     assert process.returncode == 130, out + err
     assert "removing what was made" in err
-    assert stacks(account) == {}
-    assert found.deployments(account.session()) == []
+    assert account.stacks() == {}
+    assert account.found() == []
 
 
 def test_a_stack_that_cannot_be_made_leaves_nothing_and_says_why(account: Account):
-    """Two zones of a /21 do not fit where a bucket of addresses is too small: CloudFormation says so, and all goes."""
+    """A VPC of four addresses has no room for subnets: CloudFormation says so, and all goes."""
     settings = account.folder / "rehearsal.toml"
     said = settings.read_text()
     try:
@@ -106,4 +99,4 @@ def test_a_stack_that_cannot_be_made_leaves_nothing_and_says_why(account: Accoun
         settings.write_text(said)
     assert done.code == 3, done.said
     assert "VpcCidr" in done.err or "vpc" in done.err.lower(), done.said
-    assert stacks(account) == {}
+    assert account.stacks() == {}

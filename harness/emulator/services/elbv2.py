@@ -56,6 +56,18 @@ class Elbv2(Balancers, Listeners, Rules, TargetGroups):
                     return _url(_named(state.listeners_of(balancer.arn), balancer.name, port))
         raise NoListener(f"no load balancer has the name {dns_name}")
 
+    def way_to(self, address: str, port: int) -> int | None:
+        """Where on this machine the listener of a load balancer with this private address is; 0 where it has none on the port.
+
+        None where no load balancer has the address.
+        """
+        for _, state in self.states.items():
+            for balancer in state.load_balancers.values():
+                if any(one.address == address for one in balancer.interfaces.values()):
+                    bound = (one.bound for one in state.listeners_of(balancer.arn) if one.port == port)
+                    return next(bound, 0)
+        return None
+
     def reachable(self) -> list[dict[str, Any]]:
         """Every load balancer with the URL where each of its listeners is really reached."""
         return [

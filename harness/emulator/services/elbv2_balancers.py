@@ -10,6 +10,7 @@ from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request
 from harness.emulator.services import elbv2_attributes as attributes
 from harness.emulator.services.elbv2_access_logs import BUCKET, ENABLED, PREFIX, AccessLogs
 from harness.emulator.services.elbv2_base import Base, check_quota, page, pairs_of, tags_of
+from harness.emulator.services.elbv2_interfaces import Interfaces
 from harness.emulator.services.elbv2_limits import LIMITS
 from harness.emulator.services.elbv2_state import LoadBalancer, new_id
 
@@ -23,6 +24,7 @@ class Balancers(Base):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self.logs = AccessLogs(cloud, self.states)
+        self.interfaces = Interfaces(cloud)
 
     async def create_load_balancer(self, caller: Caller, request: Request) -> Answer:
         """Raises DuplicateLoadBalancerName when settings differ; with the same ones it answers the existing one (as on AWS)."""
@@ -52,6 +54,12 @@ class Balancers(Base):
         balancer.ip_address_type = _ip_address_type(request.get("IpAddressType", "ipv4"))
         balancer.tags = tags_of(request.get("Tags", []))
         state.load_balancers[arn] = balancer
+        try:
+            await self.interfaces.fit(caller, balancer)
+        except AwsError:
+            del state.load_balancers[arn]
+            await self.interfaces.drop(caller, balancer)
+            raise
         return {"LoadBalancers": [render(balancer)]}
 
     async def _zones(self, caller: Caller, subnets: list[str]) -> tuple[str, list[dict[str, str]]]:
@@ -120,6 +128,7 @@ class Balancers(Base):
         for listener in listeners:
             await self.cloud.plane.delete_listener(listener.arn)
         self.cloud.changed.ring()
+        await self.interfaces.drop(caller, balancer)
         return {}
 
     def describe_capacity_reservation(self, caller: Caller, request: Request) -> Answer:
@@ -150,6 +159,7 @@ class Balancers(Base):
         if vpc != balancer.vpc:
             raise AwsError("InvalidSubnet", "The subnets must be in the VPC of the load balancer")
         balancer.zones = zones
+        await self.interfaces.fit(caller, balancer)
         balancer.ip_address_type = _ip_address_type(request.get("IpAddressType", balancer.ip_address_type))
         return {"AvailabilityZones": zones_of(balancer), "IpAddressType": balancer.ip_address_type}
 
@@ -158,6 +168,7 @@ class Balancers(Base):
         if not request["SecurityGroups"]:
             raise AwsError("InvalidConfigurationRequest", "At least one security group must be specified")
         balancer.security_groups = await self._security_groups(caller, balancer.vpc, request["SecurityGroups"])
+        await self.interfaces.regroup(caller, balancer)
         return {"SecurityGroupIds": balancer.security_groups}
 
     def set_ip_address_type(self, caller: Caller, request: Request) -> Answer:

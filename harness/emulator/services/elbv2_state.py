@@ -100,8 +100,18 @@ class Listener:
         return next(rule for rule in self.rules if rule.is_default)
 
 
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """Of EC2: its id and private address."""
+
+    id: str
+    address: str
+
+
 @dataclass
 class LoadBalancer:
+    """`interfaces` by subnet."""
+
     arn: str
     name: str
     scheme: str
@@ -113,6 +123,7 @@ class LoadBalancer:
     ip_address_type: str = "ipv4"
     attributes: dict[str, str] = field(default_factory=lambda: dict(elbv2_attributes.LOAD_BALANCER.defaults))
     tags: dict[str, str] = field(default_factory=dict)
+    interfaces: dict[str, Interface] = field(default_factory=dict)
 
     @property
     def path(self) -> str:

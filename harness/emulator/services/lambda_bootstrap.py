@@ -4,17 +4,24 @@
 and a JSON object. First one goes out: {} when the handler is loaded, or the answer to everything, if it cannot be. Then
 {"event", "request_id", "arn", "deadline" (seconds since the epoch)} comes in and {"payload" (JSON text), "failed"} goes out, and so
 on. When the emulator closes its end, or dies, everything of this process group ends.
+
+Where REHEARSE_VPC names the emulator, the function is in a VPC: a connection to a private address of a load balancer or a task goes
+where it really listens. Programs that the function starts know nothing of this.
 """
 
 from __future__ import annotations
 
+import errno
+import http.client
 import importlib
+import ipaddress
 import json
 import logging
 import os
 import queue
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time  # noqa: TID251  this process has nothing of the project, not its clock either
@@ -58,6 +65,8 @@ def main(channel: int) -> None:
     arrived: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(channel, arrived, root), daemon=True).start()
     sys.path.insert(0, root)
+    if emulator := os.environ.pop("REHEARSE_VPC", ""):
+        Vpc(emulator).install()
     stamp = RequestStamp()
     stamp.install()
     try:
@@ -131,6 +140,54 @@ class RequestStamp(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = self.request_id
         return True
+
+
+# ---- the VPC
+
+
+class Vpc:
+    """Asks the emulator at every connection where an address of the VPC is on this machine."""
+
+    def __init__(self, emulator: str) -> None:
+        self._emulator = emulator.removeprefix("http://")
+
+    def install(self) -> None:
+        connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+        def raising(own: socket.socket, address: Any) -> None:
+            connect(own, self._way(own, address))
+
+        def answering(own: socket.socket, address: Any) -> int:
+            try:
+                return connect_ex(own, self._way(own, address))
+            except ConnectionRefusedError:
+                return errno.ECONNREFUSED
+
+        socket.socket.connect = raising  # type: ignore[method-assign, assignment]
+        socket.socket.connect_ex = answering  # type: ignore[method-assign, assignment]
+
+    def _way(self, own: socket.socket, address: Any) -> Any:
+        """Raises ConnectionRefusedError where nothing listens. An address of nothing here is left alone, as a name is."""
+        if own.family != socket.AF_INET:
+            return address
+        host, port = address
+        try:
+            private = ipaddress.ip_address(host).is_private and not host.startswith("127.")
+        except ValueError:
+            private = False
+        if not private:
+            return address
+        connection = http.client.HTTPConnection(self._emulator, timeout=10)
+        connection.request("GET", f"/_rehearsal/way?address={host}&port={port}")
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        if answer.status != 200:
+            return address
+        way = json.loads(text)
+        if not way["port"]:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, f"{host} has no listener on port {port}")
+        return way["host"], way["port"]
 
 
 # ---- the socket

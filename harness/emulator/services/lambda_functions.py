@@ -155,6 +155,7 @@ def program_of(caller: Caller, name: str, settings: Mapping[str, Any], code: byt
         memory=settings["MemorySize"],
         variables=settings.get("Environment", {}).get("Variables", {}),
         code=code,
+        in_vpc=bool(settings.get("VpcConfig", {}).get("SubnetIds")),
     )
 
 

@@ -3,7 +3,8 @@
 A sandbox ends with the emulator, however that ends: it dies when its socket closes, its process group is killed on close, and
 `rehearse sweep` knows it by ledger and environment marker like a task's process. Every function runs on the emulator's own Python,
 whatever python3.* it asked for. What it prints is NOT IN CLOUDWATCH LOGS: it is in `logs/lambda/<name>.log` of the state
-directory, and its end in Invoke's LogResult.
+directory, and its end in Invoke's LogResult. One with a VpcConfig reaches the private addresses of load balancers and tasks
+(lambda_bootstrap.py); no security group is looked at, and nothing hinders it from reaching the rest of the world.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Program:
     memory: int
     variables: Mapping[str, str]
     code: bytes
+    in_vpc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,4 +340,5 @@ def variables(cloud: Cloud, program: Program, root: Path) -> dict[str, str]:
         "_HANDLER": program.handler,
         MARKER: str(cloud.home.resolve()),
     }
-    return {**inherited, **settings, **program.variables, **ours}
+    routes = {"REHEARSE_VPC": cloud.endpoint} if program.in_vpc else {}
+    return {**inherited, **settings, **program.variables, **ours, **routes}
