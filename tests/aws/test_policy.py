@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -12,6 +14,7 @@ import pytest
 
 from tests.aws import stack_actions
 from tests.aws.calls import Call, Source, calls, operations
+from tests.aws.conftest import Account
 from tests.aws.test_templates import POLICIES as OF_TEMPLATES
 from tests.aws.test_templates import template
 from tests.emulator.workflows import scripts_of
@@ -290,3 +293,30 @@ def test_collector_leaves_out_what_is_cut(tmp_path: Path):
     found = Source(tmp_path, [tmp_path / "one.py", tmp_path / "two.py"])
     assert {action(one) for one in calls(found.reachable(("one",)))} == {"ecs:CreateCluster"}
     assert calls(found.reachable(("one",), frozenset({("two", "make")}))) == set()
+
+
+# ---- and what is really called
+
+
+@pytest.mark.slow
+def test_everything_that_a_deployment_calls_was_read_out_of_the_source(account: Account, tmp_path: Path):
+    """`rehearse aws deploy` of scenarios with hooks, alarms and instances of their own: up, run, down."""
+    told = tmp_path / "calls"
+    wanted = [ROOT / "scenarios" / f"{name}.yaml" for name in ("05-5xx-after-cutover", "06-failing-test-traffic-hook")]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.aws.spied", str(told)),
+            *("aws", "deploy", "--yes", "--account", account.account, "--no-rehearsal", *map(str, wanted)),
+        ],
+        cwd=account.folder,
+        env=account.environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    made = {Call(*line.split(":"), "") for line in told.read_text().splitlines()}
+    names = {f"{NOT_CALLED_THAT.get(one.service, one.service)}:{one.operation}" for one in made} - NEEDS_NONE
+    assert len(names) > 60
+    assert names - set(called()) == set()
