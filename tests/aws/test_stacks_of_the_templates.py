@@ -134,6 +134,7 @@ def test_lean_profile_serves_deploys_and_goes(emulator: Running, deployment: Dep
     assert deployment.left() == []
 
 
+@pytest.mark.slow
 def test_seed_profile_serves_by_tls_from_instances_and_goes(emulator: Running, deployment: Deployment):
     deployment.make("network", "network-seed", CallerCidr="127.0.0.1/32", VpcCidr="10.77.0.0/16")
     deployment.make("certificate", DomainName="shop.example.com")
