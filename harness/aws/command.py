@@ -99,7 +99,10 @@ def do_deploy(asked: argparse.Namespace, context: Context) -> int:
         wanted = _wanted(asked, at.settings)
         facts = _facts(at, asked, wanted, context.scenarios(asked.scenario))
         facts.runs = (context.home() / "runs",)
-        guards.check(facts)
+        guards.check(facts, guards.PLACE)
+        if there := _there(at, wanted, asked.profile):
+            raise UsageError(f"{there.id} is up already: rehearse aws run uses it, and rehearse aws down removes it")
+        guards.check(facts, guards.GUARDS[len(guards.PLACE) :])
         identity = _up(at, asked, wanted)
         left: list[str] = []
         try:

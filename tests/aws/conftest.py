@@ -38,10 +38,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Account:
-    """An emulator at `endpoint`, and a folder with a rehearsal.toml to run the command in."""
+    """An emulator at `endpoint`, a folder with a rehearsal.toml to run the command in, and a session of its own."""
 
     endpoint: str
     folder: Path
+    session: Session
     account: str = ACCOUNT
     more: dict[str, str] = field(default_factory=dict)
 
@@ -84,18 +85,13 @@ class Account:
         """A verb of `rehearse aws`, confirmed."""
         return self.rehearse("aws", verb, "--yes", "--account", self.account, *arguments, timeout=timeout)
 
-    def session(self) -> Session:
-        return Session(region=REGION, endpoint=self.endpoint, run_id="test", chain=True)
-
     def stacks(self) -> dict[str, str]:
         """Concern to status, of those that are not gone."""
-        with closing(self.session()) as session:
-            seen = session.call("cloudformation", "describe_stacks")["Stacks"]
+        seen = self.session.call("cloudformation", "describe_stacks")["Stacks"]
         return {one["StackName"].split("-", 2)[2]: one["StackStatus"] for one in seen}
 
     def found(self) -> list[found.Deployment]:
-        with closing(self.session()) as session:
-            return found.deployments(session)
+        return found.deployments(self.session)
 
 
 @pytest.fixture(scope="module")
@@ -106,4 +102,5 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         with pytest.MonkeyPatch.context() as shell:
             shell.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
             shell.setenv("AWS_SECRET_ACCESS_KEY", "x")
-            yield Account(endpoint, folder)
+            with closing(Session(region=REGION, endpoint=endpoint, run_id="test", chain=True)) as session:
+                yield Account(endpoint, folder, session)

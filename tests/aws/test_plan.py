@@ -76,7 +76,9 @@ def test_scenarios_side_by_side_take_as_long_as_their_lanes():
 
 
 def test_two_fleets_that_do_not_fit_are_told_before_they_are_made():
-    with pytest.raises(UsageError, match=r"two fleets are 4 tasks of 256 CPU units and 512 MiB, and 1 t3\.small hold 3 of them"):
+    with pytest.raises(
+        UsageError, match=r"two fleets are 4 tasks of 256 CPU units and 512 MiB, and 1 t3\.small hold 3 of them"
+    ):
         of("seed", load("01"))
     assert of("seed", load("01"), instances=2).at_once == 1
 
@@ -99,5 +101,13 @@ def test_prices_of_another_region_are_called_so():
 
 def test_plan_says_all_that_must_be_known_before():
     told = plan.table(of("lean", load("01")), "111122223333", AwsSettings(owner="tester"))
-    for words in ("an hour", "a day", "a month", "both fleets", "destroys itself", "nothing compressed", "as of 2026-10-01"):
+    for words in (
+        "an hour",
+        "a day",
+        "a month",
+        "both fleets",
+        "destroys itself",
+        "nothing compressed",
+        "as of 2026-10-01",
+    ):
         assert words in told, told

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness import clock
-from tests.aws.conftest import ROOT, Account
+from harness import clock, journal
+from tests.aws.conftest import ACCOUNT, ROOT, Account
+
+HAPPY = ROOT / "scenarios/01-happy-all-at-once.yaml"
 
 pytestmark = [pytest.mark.timeout(180)]
 
@@ -20,7 +22,7 @@ def status(account: Account) -> list[dict[str, object]]:
 
 
 def test_plan_shows_the_stacks_and_the_cost_and_makes_nothing(account: Account):
-    done = account.rehearse("aws", "plan", "--service", str(ROOT / "scenarios/01-happy-all-at-once.yaml"))
+    done = account.rehearse("aws", "plan", "--service", str(HAPPY))
     assert done.code == 0, done.said
     for line in ("self-destruct: ", "network: ", "service: ", "while they deploy, both fleets"):
         assert line in done.out
@@ -32,7 +34,7 @@ def test_up_shows_its_changes_makes_the_self_destruct_first_and_down_leaves_noth
     assert up.code == 0, up.said
     identity = up.out.split()[-1]
     lines = [line.split(": ")[0] for line in up.err.splitlines() if ": Add " in line]
-    assert list(dict.fromkeys(lines))[0] == "self-destruct"
+    assert next(iter(dict.fromkeys(lines))) == "self-destruct"
     assert "USD" in up.err.split("self-destruct: Add")[0], "the plan comes first"
     (one,) = status(account)
     assert (one["deployment"], one["owner"], one["profile"], one["ready"]) == (identity, "tester", "lean", True)
@@ -45,6 +47,10 @@ def test_up_shows_its_changes_makes_the_self_destruct_first_and_down_leaves_noth
     (later,) = status(account)
     assert float(str(later["expires"])) > float(str(one["expires"])) + 2 * 3600
 
+    deploy = account.aws("deploy", "--no-rehearsal", str(HAPPY))
+    assert (deploy.code, "is up already" in deploy.err) == (2, True), (
+        "it would remove what somebody keeps: " + deploy.said
+    )
     other = account.aws("up", "--profile", "seed")
     assert (other.code, "rehearse aws down before another" in other.err) == (2, True), other.said
 
@@ -100,3 +106,21 @@ def test_a_stack_that_cannot_be_made_leaves_nothing_and_says_why(account: Accoun
     assert done.code == 3, done.said
     assert "VpcCidr" in done.err or "vpc" in done.err.lower(), done.said
     assert account.stacks() == {}
+
+
+@pytest.mark.slow
+def test_deploy_that_is_interrupted_in_the_middle_leaves_nothing(account: Account):
+    out = account.home / "runs/interrupted"
+    options = ("--yes", "--account", ACCOUNT, "--no-rehearsal", "--out", str(out))
+    with account.start("aws", "deploy", *options, str(HAPPY)) as process:
+        path = out / "happy-all-at-once/journal.jsonl"
+        deadline = clock.monotonic() + 90
+        while not (path.is_file() and journal.of(journal.read(path), journal.LifecycleSeen)):
+            assert process.poll() is None, process.communicate()
+            assert clock.monotonic() < deadline
+            clock.pause(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        told, err = process.communicate(timeout=120)
+    assert process.returncode == 130, told + err
+    assert "removed, no survivors" in err
+    assert account.found() == []
