@@ -1,5 +1,6 @@
 """The published IAM policies allow what the code calls, what its stacks need, and nothing else; no policy has a star too many."""
 
+import fnmatch
 import json
 import re
 import subprocess
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from harness.driver.names import Names
 from tests.aws import stack_actions
 from tests.aws.calls import Call, Source, calls, operations
 from tests.aws.conftest import Account
+from tests.aws.test_templates import PARAMETERS, template
 from tests.aws.test_templates import POLICIES as OF_TEMPLATES
-from tests.aws.test_templates import template
 from tests.emulator.workflows import scripts_of
 
 with warnings.catch_warnings():  # it leaves files open as it is imported
@@ -254,6 +256,25 @@ def test_role_of_the_workflow_allows_what_the_workflow_does():
         f"codedeploy:{name}" for name in ("CreateDeployment", "GetDeploymentConfig", "RegisterApplicationRevision")
     }
     assert steps | login_push | deploy <= allowed_by("roles.GitHubRole")
+
+
+def test_cluster_of_a_scenarios_own_is_one_that_the_roles_and_permissions_are_for():
+    """Those with `service.capacity` make one, with instances and a role for them."""
+    cluster = Names("no-room-for-two-fleets", "k3f9a21").own_cluster({"rehearsal:deployment": PARAMETERS["Deployment"]})
+    arns = {  # who needs it: what it is about
+        "ecs:UpdateServicePrimaryTaskSet": f"arn:aws:ecs:ap-northeast-2:123456789012:service/{cluster}/web",
+        "ecs:DeleteTaskSet": f"arn:aws:ecs:ap-northeast-2:123456789012:task-set/{cluster}/web/1",
+        "ecs:StopTask": f"arn:aws:ecs:ap-northeast-2:123456789012:task/{cluster}/1",
+        "iam:CreateRole": f"arn:aws:iam::123456789012:role/{cluster}",
+        "iam:CreateInstanceProfile": f"arn:aws:iam::123456789012:instance-profile/{cluster}",
+        "iam:PassRole": f"arn:aws:iam::123456789012:role/{cluster}",
+    }
+    policies = [POLICIES["make"], *(one for name, one in OF_TEMPLATES if name.startswith("roles.CodeDeployRole."))]
+    for needed, arn in arns.items():
+        patterns = [
+            one for policy in policies for actions, named, _ in statements(policy) if needed in actions for one in named
+        ]
+        assert any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns), (needed, arn, patterns)
 
 
 # ---- the collector itself
