@@ -319,16 +319,10 @@ def test_collector_leaves_out_what_is_cut(tmp_path: Path):
 # ---- and what is really called
 
 
-@pytest.mark.slow
-def test_everything_that_a_deployment_calls_was_read_out_of_the_source(account: Account, tmp_path: Path):
-    """`rehearse aws deploy` of scenarios with hooks, alarms and instances of their own: up, run, down."""
-    told = tmp_path / "calls"
-    wanted = [ROOT / "scenarios" / f"{name}.yaml" for name in ("05-5xx-after-cutover", "06-failing-test-traffic-hook")]
+def spied(account: Account, told: Path, *arguments: str) -> set[str]:
+    """The IAM actions of what `rehearse aws ARGUMENTS` really calls."""
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.aws.spied", str(told)),
-            *("aws", "deploy", "--yes", "--account", account.account, "--no-rehearsal", *map(str, wanted)),
-        ],
+        [sys.executable, "-m", "tests.aws.spied", str(told), "aws", *arguments],
         cwd=account.folder,
         env=account.environment,
         capture_output=True,
@@ -337,7 +331,23 @@ def test_everything_that_a_deployment_calls_was_read_out_of_the_source(account: 
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    made = {Call(*line.split(":"), "") for line in told.read_text().splitlines()}
-    names = {f"{NOT_CALLED_THAT.get(one.service, one.service)}:{one.operation}" for one in made} - NEEDS_NONE
+    made = [line.split(":") for line in told.read_text().splitlines()]
+    return {f"{NOT_CALLED_THAT.get(service, service)}:{operation}" for service, operation in made} - NEEDS_NONE
+
+
+@pytest.mark.slow
+def test_everything_that_a_deployment_calls_was_read_out_of_the_source(account: Account, tmp_path: Path):
+    """Of scenarios with hooks and alarms: up, run, down."""
+    wanted = [ROOT / "scenarios" / f"{name}.yaml" for name in ("05-5xx-after-cutover", "06-failing-test-traffic-hook")]
+    sure = ("--yes", "--account", account.account, "--no-rehearsal")
+    names = spied(account, tmp_path / "calls", "deploy", *sure, *map(str, wanted))
     assert len(names) > 60
     assert names - set(called()) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", [("plan",), ("plan", "--profile", "seed"), ("status",)], ids=" ".join)
+def test_plan_and_status_only_look(account: Account, tmp_path: Path, verb: tuple[str, ...]):
+    names = spied(account, tmp_path / "calls", *verb)
+    assert names
+    assert names <= allowed("look")
