@@ -117,7 +117,8 @@ class Settings:
     service_role_check: bool = setting(
         True,
         "A.5.4: a service role that exists in IAM is looked at: that it is still there, that it has any policy, and that "
-        "AWSCodeDeployRoleForECSLimited alone invokes CodeDeployHook_ functions only. Its policies are not evaluated beyond that.",
+        "AWSCodeDeployRoleForECSLimited alone invokes CodeDeployHook_ functions only, and policies of its own the functions that "
+        "they name. Its policies are not evaluated beyond that.",
     )
     cloudformation_service_seconds: float = setting(
         600.0,

@@ -368,6 +368,25 @@ def test_limited_role_invokes_functions_of_its_prefix_only(aws: Any):
     assert allowed["errorInformation"]["code"] == "INVALID_LAMBDA_FUNCTION"
 
 
+def test_role_with_a_policy_of_its_own_invokes_the_functions_it_names(aws: Any):
+    release = Release(aws, test_listener=False)
+    release.role = role(aws, f"own-{release.name}")
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:CodeDeployHook_*"
+    statement = {"Effect": "Allow", "Action": ["lambda:Invoke*"], "Resource": arn}
+    aws.client("iam").put_role_policy(
+        RoleName=f"own-{release.name}",
+        PolicyName="own",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement}),
+    )
+    release.up()
+    refused = release.ended(release.deploy(release.register("v2"), hooks={"AfterInstall": "smoke"}))
+    assert refused["errorInformation"]["code"] == "IAM_ROLE_PERMISSIONS"
+    rollback = refused["rollbackInfo"].get("rollbackDeploymentId")
+    assert rollback is None or release.ended(rollback)
+    allowed = release.ended(release.deploy(release.register("v2"), hooks={"AfterInstall": "CodeDeployHook_none"}))
+    assert allowed["errorInformation"]["code"] == "INVALID_LAMBDA_FUNCTION"
+
+
 def test_role_that_was_deleted_fails_the_deployment(aws: Any):
     release = Release(aws, test_listener=False)
     name = f"gone-{release.name}"

@@ -1,12 +1,17 @@
-"""The service role of a deployment group, as far as it can be seen without evaluating policies (A.5.4, A.7).
+"""The service role of a deployment group, as far as it can be seen without evaluating whole policies (A.5.4, A.7).
+
+What is looked at is which functions it may invoke: by the managed policy for ECS that is limited, and by policies of its own. Their
+conditions are taken to hold; of every other managed policy it is taken that it allows it.
 
 A role that IAM does not know when the group is written is taken to allow everything: most rehearsals name one that never existed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from harness.emulator.cloud import AwsError, Caller, Cloud
@@ -14,7 +19,7 @@ from harness.emulator.deploy.deployment import DeploymentFailed
 from harness.emulator.deploy.guard import Guard
 from harness.emulator.services.codedeploy_state import DeploymentGroup
 
-LIMITED, PREFIX = "AWSCodeDeployRoleForECSLimited", "CodeDeployHook_"
+LIMITED, PREFIX, INVOKE = "AWSCodeDeployRoleForECSLimited", "CodeDeployHook_", "lambda:InvokeFunction"
 NOT_PERMITTED = (
     "The IAM role {arn} does not give you permission to perform operations in the following AWS service: {service}."
 )
@@ -47,8 +52,42 @@ class ServiceRole:
         attached = (await self._iam("ListAttachedRolePolicies"))["AttachedPolicies"]
         return {one["PolicyName"] for one in attached} | set((await self._iam("ListRolePolicies"))["PolicyNames"])
 
-    async def _iam(self, operation: str) -> dict[str, Any]:
-        return await self.cloud.call(self.caller, "iam", operation, RoleName=self.arn.rsplit("/", 1)[-1])
+    async def may_invoke(self, function: str) -> bool:
+        """By its managed policies, or by one of its own. `function` is an ARN."""
+        attached = (await self._iam("ListAttachedRolePolicies"))["AttachedPolicies"]
+        if any(one["PolicyName"] != LIMITED for one in attached):
+            return True
+        named = function.rpartition(":function:")[2]
+        statements = [
+            statement
+            for name in (await self._iam("ListRolePolicies"))["PolicyNames"]
+            for statement in statements_of((await self._iam("GetRolePolicy", PolicyName=name))["PolicyDocument"])
+        ]
+        concerned = [one for one in statements if concerns(one, INVOKE, function)]
+        if any(one["Effect"] == "Deny" for one in concerned):
+            return False
+        return bool(concerned) or (bool(attached) and named.startswith(PREFIX))
+
+    async def _iam(self, operation: str, **more: str) -> dict[str, Any]:
+        return await self.cloud.call(self.caller, "iam", operation, RoleName=self.arn.rsplit("/", 1)[-1], **more)
+
+
+def statements_of(document: Any) -> list[dict[str, Any]]:
+    """A policy document's; a single one need not be in a list."""
+    found = (json.loads(document) if isinstance(document, str) else document)["Statement"]
+    return found if isinstance(found, list) else [found]
+
+
+def concerns(statement: Mapping[str, Any], action: str, resource: str) -> bool:
+    """Whether the statement is about this action on this resource. Actions are read in any case of letters."""
+    actions, resources = (_listed(statement.get(member)) for member in ("Action", "Resource"))
+    return any(fnmatchcase(action.lower(), one.lower()) for one in actions) and any(
+        fnmatchcase(resource, one) for one in resources
+    )
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 class RoleGuard(Guard):
@@ -68,9 +107,10 @@ class RoleGuard(Guard):
 
     async def invoke(self, function: str) -> None:
         """The managed policy for ECS that is limited lets CodeDeploy invoke `CodeDeployHook_` functions alone."""
-        policies = await self._need("AWSLambda")
+        if not await self._need("AWSLambda"):
+            return
         name = function.partition(":function:")[2].partition(":")[0] or function
-        if policies == {LIMITED} and not name.startswith(PREFIX):
+        if not await self._role.may_invoke(self._role.caller.arn("lambda", f"function:{name}")):
             raise DeploymentFailed(
                 "IAM_ROLE_PERMISSIONS", NOT_PERMITTED.format(arn=self._role.arn, service="AWSLambda")
             )
