@@ -46,6 +46,7 @@ NEEDS_NONE = {"sts:GetCallerIdentity"}  # whoever has credentials may ask whose 
 # What the calls make AWS check beside themselves.
 BESIDE = {
     "cloudformation:ListStacks": "DescribeStacks without a name",
+    "cloudformation:TagResource": "CreateChangeSet with tags",
     "cloudwatch:TagResource": "PutMetricAlarm with tags",
     "codedeploy:GetDeploymentConfig": "CreateDeployment, CreateDeploymentGroup",
     "codedeploy:RegisterApplicationRevision": "CreateDeployment with an AppSpec",
