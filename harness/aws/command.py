@@ -25,7 +25,15 @@ from harness.aws.settings import AwsSettings, Profile
 from harness.aws.stacks import Stacks
 from harness.aws.up import bring_up, resource_types
 from harness.driver import Session
-from harness.errors import EXIT_LEFT_BEHIND, EXIT_MET, HarnessError, LeftBehind, TargetUnavailable, UsageError
+from harness.errors import (
+    EXIT_LEFT_BEHIND,
+    EXIT_MET,
+    EXIT_TARGET,
+    HarnessError,
+    LeftBehind,
+    TargetUnavailable,
+    UsageError,
+)
 from harness.runner.run import RunAsked, new_run_id, run
 from harness.scenario import Scenario
 from harness.scenario.values import duration
@@ -136,7 +144,7 @@ def do_down(asked: argparse.Namespace, context: Context) -> int:
         guards.check(target.facts_of(at.session, at.settings, at.go), guards.REMOVAL)
         there = found.deployments(at.session)
         meant = [
-            one for one in there if (one.id == asked.deployment if asked.deployment else _is_ours(one, at.settings))
+            one for one in there if (one.id == asked.deployment if asked.deployment else one.owner == at.settings.who)
         ]
         left: list[str] = []
         for one in meant:
@@ -151,16 +159,37 @@ def do_down(asked: argparse.Namespace, context: Context) -> int:
     return EXIT_MET
 
 
-def _is_ours(one: Deployment, wanted: AwsSettings) -> bool:
-    """One without an owner was killed before anything could bear a tag: a stack in review."""
-    return one.owner in (wanted.who, "")
-
-
 def _tell_survivors(left: Sequence[str]) -> None:
     for line in left:
         print(f"left behind: {line}", file=sys.stderr)
     if not left:
         target.say("removed, no survivors")
+
+
+def doctor(endpoint: str | None) -> int:
+    """Whether the aws target could be used from here: the guardrails of the place, and who would make images. Nothing is made."""
+    wanted, where = settings.load(), target.place(endpoint)
+    region = target.region_of(None, wanted)
+    with closing(target.session_at(where, region)) as session:
+        facts = target.facts_of(session, wanted, GoAhead())
+        answers = [_answer(guard, facts) for guard in guards.PLACE]
+    ready, why = (
+        images.docker_ready() if where.status is None else (True, f"{where.runtime} runtime at {where.endpoint}")
+    )
+    answers.append(("images", None if ready else why, why))
+    for name, problem, told in answers:
+        print(f"{'✘' if problem else '✔'} {name}: {problem or told}")
+    return EXIT_TARGET if any(problem for _, problem, _ in answers) else EXIT_MET
+
+
+def _answer(guard: guards.Guard, facts: guards.Facts) -> tuple[str, str | None, str]:
+    """(name, what is wrong or None, what is told when all is well)."""
+    name = guard.__name__.replace("_", " ")
+    try:
+        guard(facts)
+        return name, None, f"account {facts.account} in {facts.session.region}"
+    except HarnessError as error:
+        return name, str(error), ""
 
 
 # ---- their parts

@@ -82,7 +82,7 @@ def deployments(session: Session) -> list[Deployment]:
 
 
 def _stacks(session: Session) -> dict[str, tuple[dict[str, Stack], dict[str, str]]]:
-    """Deployment id to its stacks by concern, and the tags they bear. A stack in review may have no tags yet: its name tells."""
+    """Deployment id to its stacks by concern, and the tags they bear."""
     found: dict[str, tuple[dict[str, Stack], dict[str, str]]] = {}
     for seen in pages(session, "cloudformation", "describe_stacks", "Stacks"):
         name = STACK.fullmatch(seen["StackName"])
@@ -90,9 +90,25 @@ def _stacks(session: Session) -> dict[str, tuple[dict[str, Stack], dict[str, str
             continue
         stacks, tags = found.setdefault(name["deployment"], ({}, {}))
         stacks[name["concern"]] = stack_of(seen, name["concern"])
-        told = {tag["Key"]: tag["Value"] for tag in seen.get("Tags", [])}
+        told = _pairs(seen.get("Tags")) or _tags_to_come(session, seen)
         tags.update(told if name["concern"] == "self-destruct" else {**told, **tags})
     return found
+
+
+def _tags_to_come(session: Session, seen: Mapping[str, Any]) -> dict[str, str]:
+    """Of a stack that was only reviewed before its maker died: its change set has them, and so its owner."""
+    if seen["StackStatus"] != "REVIEW_IN_PROGRESS":
+        return {}
+    told: dict[str, str] = {}
+    for one in pages(session, "cloudformation", "list_change_sets", "Summaries", StackName=seen["StackId"]):
+        told |= _pairs(
+            session.call("cloudformation", "describe_change_set", ChangeSetName=one["ChangeSetId"]).get("Tags")
+        )
+    return told
+
+
+def _pairs(listed: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in listed or ()}
 
 
 def stack_of(seen: Mapping[str, Any], concern: str) -> Stack:
@@ -112,7 +128,7 @@ def tagged(session: Session, wanted: Mapping[str, str | None]) -> Iterator[tuple
     for one in pages(
         session, "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters
     ):
-        yield one["ResourceARN"], {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+        yield one["ResourceARN"], _pairs(one["Tags"])
 
 
 def pages(session: Session, service: str, operation: str, member: str, /, **request: Any) -> Iterator[Any]:

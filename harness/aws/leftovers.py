@@ -166,7 +166,8 @@ def instances(session: Session) -> Listed:
 def instance_profiles(session: Session) -> Listed:
     for one in pages(session, "iam", "list_instance_profiles", "InstanceProfiles"):
         if ours(name := one["InstanceProfileName"]):
-            yield name, pairs(session.call("iam", "list_instance_profile_tags", InstanceProfileName=name)["Tags"])
+            seen = session.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
+            yield name, pairs(seen.get("Tags"))
 
 
 def roles(session: Session) -> Listed:

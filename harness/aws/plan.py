@@ -105,7 +105,7 @@ def plan_of(
     ttl: float | None = None,
 ) -> Plan:
     """`instance` is the seed profile's type. `lasting` is the stack's own load balancer and service. Raises UsageError."""
-    at_once = at_once_of(settings, profile, scenarios, instance)
+    at_once = at_once_of(settings, profile, scenarios, instance, lasting)
     durations = {one.id: duration(one) for one in scenarios}
     largest = sorted((_fleet(one.service, prices, profile, architecture) for one in scenarios), reverse=True)[:at_once]
     lines = [*_standing(settings, profile, prices, architecture, lasting)]
@@ -197,22 +197,30 @@ def _together(durations: Any, at_once: int) -> float:
 
 
 def at_once_of(
-    settings: AwsSettings, profile: Profile, scenarios: Sequence[Scenario], instance: InstanceType | None
+    settings: AwsSettings,
+    profile: Profile,
+    scenarios: Sequence[Scenario],
+    instance: InstanceType | None,
+    lasting: bool = False,
 ) -> int:
-    """Raises UsageError where two fleets of a scenario do not fit on the seed profile's instances."""
+    """Raises UsageError where two fleets of a scenario do not fit on the seed profile's instances, beside a lasting service."""
     if profile == "lean" or instance is None:
         return AT_ONCE
-    room = [_times_it_fits(one, settings.instances, instance) for one in scenarios if one.service.capacity is None]
+    taken = Service().desired_count if lasting else 0
+    room = [
+        _times_it_fits(one, settings.instances, instance, taken) for one in scenarios if one.service.capacity is None
+    ]
     return max(1, min([AT_ONCE, *room]))
 
 
-def _times_it_fits(scenario: Scenario, instances: int, instance: InstanceType) -> int:
+def _times_it_fits(scenario: Scenario, instances: int, instance: InstanceType, taken: int) -> int:
     service = scenario.service
-    room, wanted = instance.holds(service) * instances, 2 * service.desired_count
+    room, wanted = instance.holds(service) * instances - taken, 2 * service.desired_count
     if room < wanted:
+        beside = f" beside the {taken} of the lasting service" if taken else ""
         raise UsageError(
             f"{scenario.id}: two fleets are {wanted} tasks of {service.cpu} CPU units and {service.memory} MiB, and "
-            f"{instances} {instance.name} hold {room} of them: say more `instances` or a larger `instance_type` in [aws] of "
+            f"{instances} {instance.name} hold {room} of them{beside}: say more `instances` or a larger `instance_type` in [aws] of "
             "rehearsal.toml"
         )
     return room // wanted

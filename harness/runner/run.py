@@ -52,6 +52,8 @@ def run(asked: RunAsked) -> int:
     """Run them all; the exit code of the command-line contract. Raises HarnessError where nothing could be run at all."""
     if len({one.id for one in asked.scenarios}) < len(asked.scenarios):
         raise UsageError("two of the scenarios have the same id: their results would overwrite each other")
+    for one in asked.scenarios:
+        compression.compression_for(one, asked.compress)  # a factor that cannot be is refused before anything starts
     opened = targets.opened(
         targets.Asked(
             target=asked.target,

@@ -136,7 +136,7 @@ def opened(asked: Asked) -> Iterator[Target]:
         repository = deployment.outputs["RepositoryName"]
         pushed = pushing.push_all(session, asked.home, where.runtime, repository, architecture, asked.scenarios)
         fits = plan.instance_type(session, instance) if instance else None
-        at_once = plan.at_once_of(wanted, _profile(deployment), asked.scenarios, fits)
+        at_once = plan.at_once_of(wanted, _profile(deployment), asked.scenarios, fits, "service" in deployment.stacks)
     yield _target(where, region, deployment, architecture, pushed, at_once)
 
 

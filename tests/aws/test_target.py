@@ -5,6 +5,7 @@ The emulator's clock runs at its own pace (`rehearse up --compress`); the target
 
 import json
 import re
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from harness import journal
+from harness import clock, journal
+from harness.targets import emulators
 from tests.aws.conftest import ACCOUNT, COMPRESS, ROOT, Account
 
 CORE = sorted((ROOT / "scenarios").glob("0[1-8]-*.yaml"))
@@ -95,3 +97,40 @@ def test_images_are_named_by_their_digest_in_the_stacks_repository(pack: Pack):
     events = journal.read(pack.aws / "happy-canary/journal.jsonl")
     (made,) = journal.of(events, journal.Provisioned)
     assert all("@sha256:" in image for image in made.images.values())
+
+
+def test_seed_profile_runs_on_its_instances_beside_a_service_that_lasts(account: Account, pack: Pack):
+    """Bridge mode with dynamic ports, through the stack's capacity provider; the hook is in the private subnets."""
+    assert account.aws("down").code == 0
+    up = account.aws("up", "--profile", "seed", "--service")
+    assert up.code == 0, up.said
+    out = account.home / "runs/seed"
+    (hooked,) = (path for path in CORE if path.name.startswith("06"))
+    with account.start(
+        *("run", "--target", "aws", "--yes", "--account", ACCOUNT, "--out", str(out), str(hooked))
+    ) as process:
+        launched = set[str]()
+        while process.poll() is None:
+            launched |= {f"{one['launchType']} {one.get('capacityProviderName', '')}" for one in tasks(account)}
+            clock.pause(0.5)
+        told = "".join(process.communicate())
+    assert process.returncode == 0, told
+    assert "seed profile" in told
+    assert any(one.startswith("EC2 rehearsal-") for one in launched), launched
+    (url,) = (
+        listener["url"]
+        for one in emulators.ask(account.endpoint, "/_rehearsal/status")["load_balancers"]
+        for listener in one["listeners"]
+        if one["name"].startswith("rehearsal-") and listener["port"] == 80
+    )
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        assert answer.status == 200
+        assert answer.headers["X-App-Version"] == "v1"
+
+
+def tasks(account: Account) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for cluster in account.session.call("ecs", "list_clusters")["clusterArns"]:
+        if arns := account.session.call("ecs", "list_tasks", cluster=cluster)["taskArns"]:
+            found += account.session.call("ecs", "describe_tasks", cluster=cluster, tasks=arns)["tasks"]
+    return found

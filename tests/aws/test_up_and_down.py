@@ -60,6 +60,7 @@ def test_up_shows_its_changes_makes_the_self_destruct_first_and_down_leaves_noth
     assert account.found() == []
 
 
+@pytest.mark.slow
 def test_down_leaves_alone_what_others_have_up(account: Account):
     mine, theirs = "tester", "colleague"
     settings = account.folder / "rehearsal.toml"
