@@ -126,7 +126,7 @@ def test_commands_on_the_page_parse(page: Path, capsys: pytest.CaptureFixture[st
     script = "".join(blocks(page, "bash"))
     done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    inline = re.findall(r"`rehearse ((?:aws|build|compare|run)[^`]*)`", page.read_text())
+    inline = re.findall(r"`rehearse ((?:aws|build|compare|doctor|run)[^`]*)`", page.read_text())
     commands = re.findall(r"^rehearse (.*)$", script, re.MULTILINE) + inline
     assert len(commands) > 8
     for command in commands:
