@@ -3,9 +3,11 @@
     .venv/bin/python benchmarks/api.py [seconds] > table.md
 
 Both servers get the same resources through boto3 and answer the same calls, in turns, in one run, from client processes of their own.
-They share the machine's cores with those clients, so only the ratios mean something. benchmarks/API.md is one run's table.
+They share the machine's cores with those clients, so only the ratios mean something. Bytecode is compiled beforehand, as an
+installation does for every package. benchmarks/API.md is one run's table.
 """
 
+import compileall
 import contextlib
 import http.client
 import json
@@ -70,6 +72,7 @@ def free_port() -> int:
 def started(name: str, command: list[str], port: int) -> Iterator[Server]:
     since = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not answers(port):
@@ -299,6 +302,7 @@ def starting(folder: Path) -> None:
 
 
 def main(seconds: float) -> None:
+    compileall.compile_dir(ROOT / "harness", quiet=1)
     with tempfile.TemporaryDirectory() as folder:
         starting(Path(folder))
         with rehearse(Path(folder) / "run") as ours, moto() as theirs:

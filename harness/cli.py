@@ -1,25 +1,23 @@
-"""The `rehearse` command: one function per verb. Exit codes are those of harness/errors.py; an error is one clear line."""
+"""The `rehearse` command: one function per verb. Exit codes are those of harness/errors.py; an error is one clear line.
+
+A verb imports what it needs when it runs: all of them together take half a second, which `rehearse up` and `--help` need not spend.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import io
 import math
 import os
-import re
-import shlex
 import signal
-import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
-from harness import __version__, clock, doctor, images, lint, report, scenario
-from harness.aws import command as aws
-from harness.doctor import localstack as localstack_doctor
+from harness import __version__
+from harness.aws import arguments as aws
 from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_MET,
@@ -30,11 +28,11 @@ from harness.errors import (
     LeftBehind,
     UsageError,
 )
-from harness.report import compare, compare_page
-from harness.runner.run import RunAsked, run
-from harness.runner.sweep import sweep
-from harness.scenario import Scenario
-from harness.targets import TARGETS, emulators, local, push
+from harness.targets import TARGETS
+from harness.words import LANGUAGES, spoken
+
+if TYPE_CHECKING:
+    from harness.scenario import Scenario
 
 SCENARIOS = Path("scenarios")
 EXPOSED = (
@@ -46,6 +44,9 @@ EXPOSED = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; its exit code."""
     signal.signal(signal.SIGTERM, _terminated)  # a cancelled CI job cleans up as well
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an old encoding has no ✔
     try:
         asked = _parsed(arguments)
         verb: Callable[[argparse.Namespace], int] = asked.verb
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_TARGET
     except Exception as error:  # noqa: BLE001 - Python's own exit code, 1, would say that an expectation was not met
+        import traceback
+
         traceback.print_exc()
         print(f"rehearse: a bug of ours: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return EXIT_TARGET
@@ -75,6 +78,9 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def do_run(asked: argparse.Namespace) -> int:
+    from harness import clock, scenario
+    from harness.runner.run import RunAsked, run
+
     if asked.out is not None and asked.out.exists() and not asked.out.is_dir():
         raise UsageError(f"--out {asked.out}: it must be a directory")
     return run(
@@ -91,12 +97,15 @@ def do_run(asked: argparse.Namespace) -> int:
             app=scenario.load_own_app(),
             at_once=asked.at_once,
             go_ahead=aws.go_ahead_of(asked),
+            say=spoken(asked.lang, os.environ),
         )
     )
 
 
 def _scenarios(paths: Sequence[Path]) -> list[Scenario]:
     """The scenarios named; without a name all that are tagged core."""
+    from harness import scenario
+
     app = scenario.load_own_app()
     if paths:
         return [scenario.load(path, app) for path in paths]
@@ -111,6 +120,8 @@ def _scenarios(paths: Sequence[Path]) -> list[Scenario]:
 
 def do_report(asked: argparse.Namespace) -> int:
     """Judge again, from the journals alone."""
+    from harness import report
+
     journals = sorted(asked.run_dir.glob("journal.jsonl")) or sorted(asked.run_dir.glob("*/journal.jsonl"))
     if not journals:
         raise UsageError(f"{asked.run_dir}: there is no journal.jsonl in it, nor in a directory below it")
@@ -122,15 +133,17 @@ def do_report(asked: argparse.Namespace) -> int:
 
 def do_compare(asked: argparse.Namespace) -> int:
     """Two runs, or two directories of runs, scenario by scenario."""
+    from harness.report import compare, compare_page
+
     comparison = compare.of_directories(asked.run_a, asked.run_b)
-    print(compare.table(comparison))
+    print(compare.table(comparison, spoken(asked.lang, os.environ)))
     print(compare_page.write(comparison, asked.out))
     return EXIT_MET if comparison.same else EXIT_UNMET
 
 
 def do_dashboard(asked: argparse.Namespace) -> int:
     """Until Ctrl-C."""
-    from harness import dashboard  # slow to import, and only needed here
+    from harness import dashboard
 
     runs = (asked.runs or _home() / "runs").resolve()
     options = ("--runtime", asked.runtime)
@@ -140,6 +153,8 @@ def do_dashboard(asked: argparse.Namespace) -> int:
 
 def do_lint(asked: argparse.Namespace) -> int:
     """Say everything about the scenarios; an error is exit code 2, a warning is not."""
+    from harness import lint, scenario
+
     broken, app = False, scenario.load_own_app()
     for path in asked.scenario:
         for finding in lint.lint(path, app):
@@ -153,40 +168,39 @@ def do_lint(asked: argparse.Namespace) -> int:
 
 
 def do_up(asked: argparse.Namespace) -> int:
-    runtime, why = local.choose_runtime(asked.runtime)
-    print(f"{runtime} runtime ({why})", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "harness.emulator", "--home", str(_home()), "--port", str(asked.port)]
-    command += ["--runtime", asked.runtime, "--compress", f"{asked.compress:g}", "--delegate", asked.delegate]
+    """This process becomes the emulator, or with --detach starts it. It is the emulator that chooses the runtime, and says why."""
+    from harness.targets import starting
+
+    command = starting.command(_home(), "--port", str(asked.port), "--runtime", asked.runtime)
+    command += ["--compress", f"{asked.compress:g}", "--delegate", asked.delegate]
     command += [word for drive in asked.drive for word in ("--drive", drive)]
     command += ["--bind", asked.bind]
     if asked.bind != "127.0.0.1":
         print(EXPOSED.format(bind=asked.bind, port=asked.port), file=sys.stderr, flush=True)
     if not asked.detach:
-        os.execve(command[0], command, emulators.inherited())
-    endpoint = _detached(command)
-    for name, value in emulators.exports(endpoint, local.REGION).items():
+        os.execve(command[0], command, starting.inherited())
+    return _detached(command)
+
+
+def _detached(command: Sequence[str]) -> int:
+    """Start an emulator that outlives this command, and say how a shell reaches it. Raises HarnessError where it does not start."""
+    import shlex
+
+    from harness.targets import emulators, starting
+
+    endpoint = starting.ready(*starting.start(command, _home() / "emulator.log"))
+    status = emulators.ask(endpoint, "/_rehearsal/status")
+    print(f"{status['runtime']} runtime ({status['runtime_why']})", file=sys.stderr, flush=True)
+    for name, value in starting.exports(endpoint).items():
         print(f"export {name}={shlex.quote(value)}")
     return EXIT_MET
 
 
-def _detached(command: Sequence[str]) -> str:
-    """The endpoint of an emulator that outlives this command. Raises HarnessError where it does not start."""
-    _home().mkdir(parents=True, exist_ok=True)
-    log = _home() / "emulator.log"
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-            env=emulators.inherited(),
-        )
-    return local.ready(process, log)
-
-
 def do_status(asked: argparse.Namespace) -> int:
+    import json
+
+    from harness.targets import emulators
+
     emulator = emulators.the_one(_home(), asked.port)
     status = emulators.ask(emulator.endpoint, "/_rehearsal/status")
     if asked.json:
@@ -200,6 +214,8 @@ def do_status(asked: argparse.Namespace) -> int:
 
 
 def do_down(asked: argparse.Namespace) -> int:
+    from harness.targets import emulators
+
     emulator = emulators.the_one(_home(), asked.port)
     by_itself = emulators.stop(emulator.pid)
     print(f"stopped the emulator at {emulator.endpoint}" + ("" if by_itself else ", by force"))
@@ -208,6 +224,8 @@ def do_down(asked: argparse.Namespace) -> int:
 
 def do_sweep(asked: argparse.Namespace) -> int:
     """Remove what crashes left; exit code 6 where something is still there after that."""
+    from harness.runner.sweep import sweep
+
     removed = sweep(_home())
     for line in removed:
         print(f"removed {line}")
@@ -218,6 +236,11 @@ def do_sweep(asked: argparse.Namespace) -> int:
 
 
 def do_build(asked: argparse.Namespace) -> int:
+    import re
+
+    from harness import images
+    from harness.targets import emulators, local, push
+
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", asked.revision):
         raise UsageError(f"--revision {asked.revision}: it must be fit for an image tag: letters, digits, . - and _")
     emulator = emulators.the_one(_home(), asked.port) if asked.push else None
@@ -239,8 +262,12 @@ def do_build(asked: argparse.Namespace) -> int:
 
 def do_doctor(asked: argparse.Namespace) -> int:
     """What this machine can do. Exit code 3 where the target could not run."""
+    from harness import doctor
+
     if asked.target == "localstack":
-        return localstack_doctor.run(_home(), asked.endpoint)
+        from harness.doctor import localstack
+
+        return localstack.run(_home(), asked.endpoint)
     if asked.target == "aws":
         return aws.doctor(asked.endpoint)
     return doctor.run(_home(), as_json=asked.json)
@@ -321,7 +348,7 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one = verbs.add_parser("run", help="run scenarios (default: all tagged core) and judge them")
     one.set_defaults(verb=do_run)
     one.add_argument("scenario", nargs="*", type=Path, metavar="SCENARIO")
-    one.add_argument("--target", choices=tuple(TARGETS), default="local")
+    one.add_argument("--target", choices=TARGETS, default="local")
     one.add_argument(
         "--endpoint", metavar="URL", help="use the emulator (with --target localstack: the LocalStack) there"
     )
@@ -338,6 +365,11 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
     one.add_argument("--json", action="store_true", help="the results on standard output")
     aws.add_go_ahead(one)
+    _speaks(one)
+
+
+def _speaks(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--lang", choices=LANGUAGES, help="what the terminal speaks (default: as LC_ALL or LANG says)")
 
 
 def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
@@ -386,7 +418,7 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("scenario", nargs="+", type=Path, metavar="SCENARIO")
     one = verbs.add_parser("doctor", help="what this machine can do")
     one.set_defaults(verb=do_doctor)
-    one.add_argument("--target", choices=tuple(TARGETS), default="local")
+    one.add_argument("--target", choices=TARGETS, default="local")
     one.add_argument("--endpoint", metavar="URL", help="where LocalStack is (with --target localstack)")
     one.add_argument("--json", action="store_true")
     one = verbs.add_parser("report", help="judge a run again and write its reports, from its journals alone")
@@ -402,7 +434,8 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("run_a", type=Path, metavar="RUN_A")
     one.add_argument("run_b", type=Path, metavar="RUN_B")
     one.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where compare.html goes (default: here)")
-    aws.add_parser(verbs, aws.Context(_home, _scenarios))
+    _speaks(one)
+    aws.add_parser(verbs, _home, _scenarios)
 
 
 if __name__ == "__main__":

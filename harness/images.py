@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import directory
 from harness.errors import TargetUnavailable, UsageError
 
 SAMPLE_APP = Path(__file__).resolve().parent.parent / "sampleapp"
@@ -248,7 +249,7 @@ def _wsgi(folder: Path) -> tuple[str, ...]:
 def _build_process(home: Path, name: str, revision: str, manifest: Manifest) -> str:
     """Nothing is copied: the folder is run where it is."""
     target = home / "images" / name / revision / "manifest.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    directory.made(target.parent, "the images' directory")
     draft = target.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps(asdict(manifest), indent=1))
     draft.replace(target)

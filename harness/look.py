@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.words import Word
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -33,14 +35,15 @@ VERDICTS: dict[str, Look] = {
     "met": Look("✔", "met", "충족", "green", *GOOD),
     "unmet": Look("✘", "unmet", "미충족", "red", *BAD),
     "inconclusive": Look("?", "inconclusive", "판단 불가", "yellow", *CARE),
-    "unsupported": Look("-", "unsupported", "지원 안 함", "dim", *QUIET),
+    "unsupported": Look("-", "unsupported", "미지원", "dim", *QUIET),
 }
 SIDES: dict[str, Look] = {
     "blue": Look("■", "blue", "블루", "blue", *BLUE),
     "green": Look("▲", "green", "그린", "green", *GREEN),
-    "nobody": Look("○", "nobody", "응답 버전 없음", "dim", "#6e7681", "#8b949e"),
+    "nobody": Look("○", "nobody", "버전 미상", "dim", "#6e7681", "#8b949e"),
 }
 FAILURE = Look("✘", "failed", "실패", "red", *BAD)
+DIFFERS = "≠"
 OTHER = Look("!", "unknown", "알 수 없음", "red", *BAD)
 
 LIFECYCLE: dict[str, Look] = {
@@ -65,14 +68,14 @@ ALARMS: dict[str, Look] = {
     "ALARM": Look("⚠", "ALARM", "ALARM", "red", *BAD),
     "INSUFFICIENT_DATA": Look("?", "INSUFFICIENT_DATA", "INSUFFICIENT_DATA", "dim", *QUIET),
 }
-PHASES: dict[str, tuple[str, str]] = {
-    "waiting": ("waiting", "대기 중"),
-    "provision": ("provisioning", "자원 준비"),
-    "steady_state": ("waiting for a steady state", "안정 상태 대기"),
-    "deploy": ("deploying", "배포 중"),
-    "settle": ("watching what is left", "결과 관찰"),
-    "teardown": ("tearing down", "정리 중"),
-    "done": ("done", "끝"),
+PHASES: dict[str, Word] = {
+    "waiting": Word("waiting", "대기 중"),
+    "provision": Word("provisioning", "자원 준비 중"),
+    "steady_state": Word("waiting for a steady state", "안정 상태 대기 중"),
+    "deploy": Word("deploying", "배포 중"),
+    "settle": Word("watching what is left", "결과 관찰 중"),
+    "teardown": Word("tearing down", "정리 중"),
+    "done": Word("done", "끝"),
 }
 # Moments of a run, in every time chart and every list.
 MOMENTS: dict[str, str] = {

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness import compression
+from harness import compression, look
 from harness.journal import (
     ActionTaken,
     AlarmSeen,
@@ -35,10 +35,13 @@ from harness.journal import (
     WeightsSeen,
 )
 from harness.scenario import LIFECYCLE_EVENTS, Scenario
+from harness.words import Word, word
 
 SECONDS_KEPT, NEWS_KEPT, ERRORS_KEPT, STOPPED_KEPT = 180, 30, 5, 8
 TEXT_AT_MOST = 300
 ENDED = ("Succeeded", "Failed", "Stopped")
+ROUTES = ("production", "test")
+LATE = 0.5  # seconds after which an answer that is not in the journal is an open gap, and not merely on its way there
 
 
 @dataclass
@@ -79,7 +82,7 @@ class Users:
     def gap(self, now: float) -> float:
         """The longest time between two good answers, one that is still open included."""
         open_now = now - self.last_good if self.last_good is not None and self.planned is None else 0.0
-        return max(self.longest_gap, open_now)
+        return max(self.longest_gap, open_now) if open_now > LATE else self.longest_gap
 
     def rate(self, now: float) -> float:
         """Requests per second over the last two whole seconds."""
@@ -126,7 +129,7 @@ class Picture:
 
     def _RunStarted(self, event: RunStarted) -> None:
         self.run, self.scenario = event, Scenario.model_validate(event.scenario)
-        self._tell(event.at, "run", f"{event.target}, {event.runtime or 'AWS'}")
+        self._tell(event.at, "run", word("news_run", target=event.target, runtime=event.runtime or "AWS"))
 
     def _PhaseEntered(self, event: PhaseEntered) -> None:
         self.phase, self.since = event.phase, event.at
@@ -137,7 +140,7 @@ class Picture:
     def _SteadyState(self, event: SteadyState) -> None:
         self.steady = event
         if not event.reached:
-            self._tell(event.at, "failed", f"no steady state: {event.detail}")
+            self._tell(event.at, "failed", word("news_unsteady", why=event.detail))
 
     def _RequestDone(self, event: RequestDone) -> None:
         users = self.users
@@ -173,17 +176,16 @@ class Picture:
         self.deployments[event.id] = event
         if before is None or before.status != event.status:
             why = f": {event.error_code}: {event.error_message or ''}" if event.error_code else ""
-            what = "rollback" if event.rollback_of else "deployment"
+            what = "news_rollback" if event.rollback_of else "news_deployment"
             kind = "rollback" if event.rollback_of and before is None else _tone(event.status)
-            self._tell(event.at, kind, f"{what} {event.id} {event.status}{why}")
+            self._tell(event.at, kind, word(what, id=event.id, status=event.status, why=why))
 
     def _LifecycleSeen(self, event: LifecycleSeen) -> None:
         self.lifecycle.setdefault(event.deployment, {})[event.name] = event
         if event.status not in ("Pending", "Skipped"):
             said = f": {event.diagnostics}" if event.diagnostics and event.status == "Failed" else ""
-            self._tell(
-                event.ended or event.started or event.at, _tone(event.status), f"{event.name} {event.status}{said}"
-            )
+            at = event.ended or event.started or event.at
+            self._tell(at, _tone(event.status), word("news_event", name=event.name, status=event.status, why=said))
 
     def _Waited(self, event: Waited) -> None:
         if event.at not in {one.at for one in self.waits}:
@@ -191,14 +193,17 @@ class Picture:
 
     def _WeightsSeen(self, event: WeightsSeen) -> None:
         self.weights[event.route] = (event.blue, event.green)
-        self._tell(event.at, "weights", f"{event.route} listener: blue {event.blue:g} %, green {event.green:g} %")
+        route = word(event.route) if event.route in ROUTES else event.route
+        told = word("news_weights", route=route, blue=f"{event.blue:g}", green=f"{event.green:g}")
+        self._tell(event.at, "weights", told)
 
     def _TargetHealthSeen(self, event: TargetHealthSeen) -> None:
         self.targets[event.side] = event
-        told = ", ".join(f"{count} {state}" for state, count in event.states.items() if count) or "no targets"
+        told = _states(event)
         bad = any(state in ("unhealthy", "unavailable") for state in event.states)
         why = f" ({', '.join(event.reasons)})" if bad and event.reasons else ""
-        self._tell(event.at, "failed" if bad else "health", f"{event.side} target group: {told}{why}")
+        side = _side(event.side)
+        self._tell(event.at, "failed" if bad else "health", word("news_targets", side=side, states=told, why=why))
 
     def _TaskSetSeen(self, event: TaskSetSeen) -> None:
         self.task_sets[event.id] = event
@@ -208,43 +213,49 @@ class Picture:
             return
         before, self.tasks[event.task] = self.tasks.get(event.task), event
         if before is None or before.status != event.status:
-            self._tell(event.at, "task", f"{event.side or ''} task {event.task[:8]} {event.status}".strip())
+            told = word("news_task", side=_side(event.side), task=event.task[:8], status=event.status)
+            self._tell(event.at, "task", told)
 
     def _TaskStopped(self, event: TaskStopped) -> None:
         self.tasks.pop(event.task, None)
         self.stopped.append(event)
-        code = f", exit code {event.exit_code}" if event.exit_code is not None else ""
-        kind = "failed" if event.exit_code else "task"
-        self._tell(event.at, kind, f"{event.side or ''} task {event.task[:8]} stopped: {event.reason}{code}".strip())
+        key, kind = (
+            "news_stopped" if event.exit_code is None else "news_stopped_code",
+            "failed" if event.exit_code else "task",
+        )
+        told = word(key, side=_side(event.side), task=event.task[:8], reason=event.reason, code=event.exit_code)
+        self._tell(event.at, kind, told)
 
     def _ServiceEventSeen(self, event: ServiceEventSeen) -> None:
         if "unable" in event.message or "unhealthy" in event.message:
-            self._tell(event.created, "failed", event.message)
+            self._tell(event.created, "failed", Word(event.message, event.message))
 
     def _AlarmSeen(self, event: AlarmSeen) -> None:
         known = event.name in self.alarms
         self.alarms[event.name] = event
         if known or event.state == "ALARM":
             kind = "alarm" if event.state == "ALARM" else "alarm_off"
-            self._tell(event.since, kind, f"alarm {event.name}: {event.state}. {event.reason}")
+            self._tell(event.since, kind, word("news_alarm", name=event.name, state=event.state, reason=event.reason))
 
     def _ActionTaken(self, event: ActionTaken) -> None:
         kind = "refused" if event.error else "deploy" if event.action == "deploy" else "action"
-        self._tell(event.at, kind, f"{event.action}: {event.detail}" + (f" ({event.error})" if event.error else ""))
+        key = "news_refused" if event.error else "news_action"
+        self._tell(event.at, kind, word(key, action=event.action, detail=event.detail, error=event.error))
 
     def _Trouble(self, event: Trouble) -> None:
         self.troubles.append(_short(f"{event.step}: {event.message}"))
-        self._tell(event.at, "failed", f"{event.step}: {event.message}")
+        self._tell(event.at, "failed", word("news_action", action=event.step, detail=event.message))
 
     def _TornDown(self, event: TornDown) -> None:
         if event.left:
-            self._tell(event.at, "failed", f"left behind: {', '.join(event.left)}")
+            self._tell(event.at, "failed", word("news_left", things=", ".join(event.left)))
 
     def _RunEnded(self, event: RunEnded) -> None:
         self.ended, self.phase, self.since = event, "done", event.at
 
-    def _tell(self, at: float, kind: str, text: str) -> None:
-        self.news.append({"n": self._told, "at": at, "kind": kind, "text": _short(text)})
+    def _tell(self, at: float, kind: str, told: Word) -> None:
+        en, ko = (_short(one.strip()) for one in told)
+        self.news.append({"n": self._told, "at": at, "kind": kind, "text": en, "ko": ko})
         self._told += 1
 
     # ---- what is asked of it
@@ -352,6 +363,23 @@ def _clocked(name: str, began: float, now: float, waits: list[tuple[float, float
     if not waits:
         return Clocked(name, elapsed, None, elapsed, None)
     return Clocked(name, elapsed, remaining, elapsed + saved, aws_remaining)
+
+
+def _side(side: str | None) -> Word | str:
+    seen = look.SIDES.get(side or "")
+    return Word(seen.en, seen.ko) if seen else side or ""
+
+
+def _states(event: TargetHealthSeen) -> Word:
+    """`2 healthy, 1 draining`, or that there are none."""
+    seen = [
+        word("count_of", count=count, state=Word(known.en, known.ko) if (known := look.HEALTH.get(state)) else state)
+        for state, count in event.states.items()
+        if count
+    ]
+    if not seen:
+        return word("no_targets")
+    return Word(", ".join(one.en for one in seen), ", ".join(one.ko for one in seen))
 
 
 def _tone(status: str) -> str:

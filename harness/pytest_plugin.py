@@ -101,7 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def aws_emulator(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsEmulator]:
     """An emulator for the whole session; it is stopped at its end."""
-    from harness.targets import emulators, local
+    from harness.targets import local, starting
 
     asked = str(pytestconfig.getini("rehearse_runtime"))
     if asked not in RUNTIMES:
@@ -109,7 +109,7 @@ def aws_emulator(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     runtime, _ = local.choose_runtime(asked)  # type: ignore[arg-type]  # checked in the line above
     home = tmp_path_factory.mktemp("rehearsal")
     with local.started(home, runtime) as endpoint:
-        yield AwsEmulator(endpoint, local.REGION, home, emulators.exports(endpoint, local.REGION))
+        yield AwsEmulator(endpoint, starting.REGION, home, starting.exports(endpoint))
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import pytest
 
 from harness import images
 
+os.environ["LC_ALL"] = "C.UTF-8"  # the terminal speaks the locale's language, and most tests read English
+
 
 @cache
 def docker_ready() -> tuple[bool, str]:

@@ -11,27 +11,29 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "errors": set(),
-    "look": set(),
-    "images": {"clock", "errors"},
+    "directory": {"errors"},
+    "look": {"words"},
+    "words": set(),
+    "images": {"clock", "directory", "errors"},
     "scenario": {"clock", "errors"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
     "journal": {"clock", "errors", "scenario"},
     "expectations": {"clock", "errors", "journal", "scenario", "compression"},
-    "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look"},
+    "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look", "words"},
     "probe": {"clock", "errors", "journal"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
     "aws": {"clock", "errors", "driver", "images", "scenario", "compression"},
-    "targets": {"clock", "errors", "driver", "images", "scenario", "aws"},
-    "picture": {"journal", "scenario", "compression"},
-    "progress": {"clock", "errors", "journal", "look", "picture"},
+    "targets": {"clock", "directory", "errors", "driver", "images", "scenario", "aws"},
+    "picture": {"journal", "scenario", "compression", "look", "words"},
+    "progress": {"clock", "errors", "journal", "look", "picture", "words"},
     "dashboard": {
-        *("clock", "errors", "journal", "scenario", "expectations", "look", "picture", "report"),
+        *("clock", "errors", "journal", "scenario", "expectations", "look", "picture", "report", "words"),
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"clock", "errors", "images"},
+    "emulator": {"clock", "directory", "errors", "images"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin", "aws.command"}  # they put the parts together
 

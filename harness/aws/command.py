@@ -36,14 +36,12 @@ from harness.errors import (
 )
 from harness.runner.run import RunAsked, new_run_id, run
 from harness.scenario import Scenario
-from harness.scenario.values import duration
-from harness.targets import GoAhead
 from harness.targets import aws as target
+from harness.targets.base import GoAhead
 
 CALLER = "https://checkip.amazonaws.com"  # answers with the address that asks
 EVERY_ON_AWS, EVERY_EMULATED = 2.0, 0.2  # seconds between two looks at a stack
 Scenarios = Callable[[Sequence[Path]], list[Scenario]]
-Verb = Callable[[argparse.Namespace], int]
 
 
 @dataclass(frozen=True)
@@ -321,9 +319,6 @@ def _told(one: Deployment) -> dict[str, Any]:
     }
 
 
-# ---- the command line
-
-
 def go_ahead_of(asked: argparse.Namespace) -> GoAhead:
     """From the options of `add_go_ahead`."""
     return GoAhead(
@@ -335,90 +330,23 @@ def go_ahead_of(asked: argparse.Namespace) -> GoAhead:
     )
 
 
-def add_go_ahead(one: argparse.ArgumentParser) -> None:
-    """What the guardrails ask for, of every verb that may make or change something on AWS, `rehearse run` as well."""
-    one.add_argument("--yes", action="store_true", help="aws: do not ask; needs --account")
-    one.add_argument("--account", metavar="N", help="aws: the account that is meant, twelve digits")
-    one.add_argument("--no-rehearsal", action="store_true", help="aws: also without a met local run")
-    one.add_argument("--deployment", metavar="ID", help="aws: which stack, where several are up")
-    one.add_argument("--region", help="aws: default AWS_REGION, else the first of [aws] in rehearsal.toml")
-
-
-def add_parser(verbs: Any, context: Context) -> None:
-    parser = verbs.add_parser("aws", help="plan, up, run, deploy, status and down on AWS")
-    inner = parser.add_subparsers(required=True, metavar="VERB")
-    for name, (verb, help_, options) in VERBS.items():
-        one = inner.add_parser(name, help=help_)
-        one.add_argument("--endpoint", metavar="URL", help="an emulator of ours, to rehearse even this")
-        for add in options:
-            add(one)
-        one.set_defaults(verb=_bound(verb, context))
-
-
-def _bound(verb: Callable[[argparse.Namespace, Context], int], context: Context) -> Verb:
-    def bound(asked: argparse.Namespace) -> int:
-        try:
-            return verb(asked, context)
-        except ClientError as error:
-            raise AwsRefused(str(error)) from error
-
-    return bound
-
-
 class AwsRefused(HarnessError):
     """AWS said no to a call that is not a scenario's."""
 
 
-def _add_profile(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--profile", choices=("lean", "seed"), help="default: that of [aws] in rehearsal.toml, else lean")
-    one.add_argument("--ttl", type=_ttl, metavar="2h", help="how long until it destroys itself")
-    one.add_argument("--service", action="store_true", help="also a lasting service with a load balancer of its own")
-    one.add_argument("--domain", help="seed: HTTPS for this name, in Route 53")
-
-
-def _ttl(text: str) -> str:
+def do(name: str, asked: argparse.Namespace, context: Context) -> int:
+    """The verb of this name. Raises HarnessError."""
     try:
-        duration(text)
-        return text
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        return VERBS[name](asked, context)
+    except ClientError as error:
+        raise AwsRefused(str(error)) from error
 
 
-def _add_scenarios(one: argparse.ArgumentParser) -> None:
-    one.add_argument("scenario", nargs="*", type=Path, metavar="SCENARIO")
-
-
-def _add_run(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--at-once", type=int, metavar="N", help="scenarios side by side (default: what quota and instances allow)"
-    )
-    one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
-    one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
-    one.add_argument("--json", action="store_true", help="the results on standard output")
-
-
-def _add_keep(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--keep", action="store_true", help="leave the stack to its self-destruct")
-
-
-def _add_json(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--json", action="store_true")
-
-
-Options = tuple[Callable[[argparse.ArgumentParser], None], ...]
-VERBS: dict[str, tuple[Callable[[argparse.Namespace, Context], int], str, Options]] = {
-    "plan": (
-        do_plan,
-        "what would be made, what it costs and how long it takes",
-        (_add_scenarios, _add_profile, add_go_ahead),
-    ),
-    "up": (do_up, "make the stack, its self-destruct first", (_add_profile, add_go_ahead)),
-    "run": (do_run, "run scenarios (default: all tagged core) on the stack", (_add_scenarios, _add_run, add_go_ahead)),
-    "deploy": (
-        do_deploy,
-        "up, run, and down however the run ended",
-        (_add_scenarios, _add_profile, _add_run, _add_keep, add_go_ahead),
-    ),
-    "status": (do_status, "what is up, from tags alone", (_add_json, add_go_ahead)),
-    "down": (do_down, "remove it, and look for survivors (exit code 6)", (add_go_ahead,)),
+VERBS: dict[str, Callable[[argparse.Namespace, Context], int]] = {
+    "plan": do_plan,
+    "up": do_up,
+    "run": do_run,
+    "deploy": do_deploy,
+    "status": do_status,
+    "down": do_down,
 }

@@ -172,7 +172,8 @@ class Dashboard:
         current, starting = self.starter.current, None
         if current is not None and not any(run.journal.parent == current.directory for run in runs):
             starting = {"scenario": current.scenario, "running": current.running, "said": current.last_words}
-        return json.dumps({"runs": [run.as_dict() for run in runs], "starting": starting}, ensure_ascii=False)
+        told = {"runs": [run.as_dict() for run in runs], "starting": starting}
+        return json.dumps(told | {"busy": current is not None and current.running}, ensure_ascii=False)
 
     # ---- what is done
 

@@ -10,6 +10,7 @@ from harness.dashboard.words import WORDS
 from harness.expectations import Judgement
 from harness.journal import LifecycleSeen
 from harness.picture import Picture, Second
+from harness.words import EXPECTATIONS
 
 TASKS_SHOWN = 12  # of a side
 NEWS_SHOWN = 12
@@ -128,12 +129,17 @@ def _dict(clocked: Any) -> dict[str, Any] | None:
     return None if clocked is None else dataclasses.asdict(clocked)
 
 
+def _label(expectation: str) -> dict[str, str]:
+    found = EXPECTATIONS.get(expectation)
+    return {"en": found.en, "ko": found.ko} if found else {"en": expectation, "ko": expectation}
+
+
 def judged(judgement: Judgement) -> dict[str, Any]:
     return {
         "verdict": judgement.verdict,
         "outcome": judgement.outcome,
         "why": judgement.why,
-        "results": [dataclasses.asdict(one) for one in judgement.results],
+        "results": [dataclasses.asdict(one) | {"label": _label(one.name)} for one in judgement.results],
     }
 
 
@@ -143,7 +149,7 @@ def appearance() -> dict[str, Any]:
         name: {key: {"symbol": one.symbol, "en": one.en, "ko": one.ko} for key, one in table.items()}
         for name, table in look.TABLES.items()
     }
-    phases = {name: {"en": en, "ko": ko} for name, (en, ko) in look.PHASES.items()}
+    phases = {name: {"en": one.en, "ko": one.ko} for name, one in look.PHASES.items()}
     words = {name: {"en": one.en, "ko": one.ko} for name, one in WORDS.items()}
     return {**tables, "phase": phases, "moment": look.MOMENTS, "words": words}
 

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import EXIT_MET
-from harness.targets import Asked, emulators, local
+from harness.targets import emulators, local
+from harness.targets.base import Asked
 from harness.targets.localstack import Composition, composed, options, reached, served_by
 
 

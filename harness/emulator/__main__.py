@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from harness import directory
 from harness.emulator import bind
 from harness.emulator.up import Emulator, Options, report
 from harness.errors import HarnessError
@@ -31,9 +32,9 @@ def parse(arguments: list[str] | None = None) -> Options:
 
 def main() -> int:
     options = parse()
-    options.home.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        directory.made(options.home, "the state directory")
         uvloop.run(_run(options))
     except HarnessError as error:
         report(str(error))

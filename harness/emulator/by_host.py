@@ -6,7 +6,7 @@ they need the listener's own port (`rehearse status` shows it).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import aiohttp
@@ -33,7 +33,7 @@ class Balancers(Protocol):
 class ByHost:
     """A client that names the port it came by, the API's, names none of a listener."""
 
-    def __init__(self, balancers: Balancers) -> None:
+    def __init__(self, balancers: Callable[[], Balancers]) -> None:
         self._balancers = balancers
         self._session: aiohttp.ClientSession | None = None
 
@@ -46,7 +46,7 @@ class ByHost:
         name, _, port = request.host.lower().partition(":")
         own = request.transport.get_extra_info("sockname")[1] if request.transport is not None else None
         try:
-            base = self._balancers.url_of(name, int(port) if port.isdecimal() and int(port) != own else None)
+            base = self._balancers().url_of(name, int(port) if port.isdecimal() and int(port) != own else None)
         except NoListener as error:
             return web.Response(status=404, text=f"rehearse: {error}\n")
         try:

@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -70,6 +70,40 @@ class Regional(Generic[State]):
         return [(Caller(region, account), state) for (account, region), state in self._states.items()]
 
 
+class Services(MutableMapping[str, object]):
+    """Handlers by the service's name; one that is only offered is made when it is first looked up."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, object] = {}
+        self._offered: dict[str, Callable[[], object] | None] = {}
+
+    def offer(self, name: str, make: Callable[[], object]) -> None:
+        self._offered[name] = make
+
+    def __getitem__(self, name: str) -> object:
+        if name not in self.made:
+            make = self._offered[name]
+            assert make is not None, "a service that was put in is made"
+            self.made[name] = make()
+        return self.made[name]
+
+    def __setitem__(self, name: str, handlers: object) -> None:
+        self.made[name], self._offered[name] = handlers, None
+
+    def __delitem__(self, name: str) -> None:
+        del self._offered[name]
+        self.made.pop(name, None)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._offered
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._offered)
+
+    def __len__(self) -> int:
+        return len(self._offered)
+
+
 class Bell:
     """Wakes everyone who waits for a change of state; a ring between two waits is not lost (compare `count`)."""
 
@@ -126,15 +160,18 @@ class Cloud:
         self.fallback_in_use = fallback_in_use  # whether it was asked for anything yet
         self._key_of = key_of
         self.endpoint = ""  # http://127.0.0.1:<port>, once the server listens
-        self.services: dict[str, object] = {}
+        self.services = Services()
         self.addresses, self.changed = Addresses(), Bell()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def call(self, caller: Caller, service: str, operation: str, /, **request: Any) -> Answer:
         """Call another service in process. `operation` in CamelCase. Raises AwsError."""
+        from harness.emulator import members  # here: it reads the wire's models, and the wire has this module's errors
+
         handler = self.services.get(service)
         method = getattr(handler, xform_name(operation), None) if handler else None
         if method is not None:
+            members.check(service, operation, request)
             answer = method(caller, request)
             return (await answer if inspect.isawaitable(answer) else answer) or {}
         if handler is not None or self.fallback is None:

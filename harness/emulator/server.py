@@ -6,20 +6,18 @@ A request whose Host is a load balancer's DNS name goes to its listener. `/_rehe
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from botocore import xform_name
 
 from harness.emulator import bind, wire
 from harness.emulator.by_host import Balancers, ByHost
-from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud, not_emulated
+from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud
 from harness.emulator.delegate import Delegate, response_of
 from harness.emulator.front import Fronts
 from harness.emulator.signature import scope_of
@@ -47,7 +45,7 @@ class Server:
         self._fronts = fronts  # where another endpoint executes ELBv2
         self._found: dict[tuple[str, str], str | None] = {}
         self._runner: web.AppRunner | None = None
-        self._hosts = ByHost(cast(Balancers, cloud.services["elbv2"])) if "elbv2" in cloud.services else None
+        self._hosts = ByHost(lambda: cast(Balancers, cloud.services["elbv2"])) if "elbv2" in cloud.services else None
 
     async def start(self, port: int) -> int:
         """Listen, on a free port for 0; returns the port. Raises OSError where it is taken."""
@@ -83,17 +81,16 @@ class Server:
     async def _any(self, request: web.Request) -> web.StreamResponse:
         """The body is read where it names the service, or when the service is ours; the delegate streams the others."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = wire.WireRequest(request.method, request.raw_path, headers, b"")
+        body = await request.read() if is_form(headers) else b""
+        asked = wire.WireRequest(request.method, request.raw_path, headers, body)
         if "smithy-protocol" in headers and self._service(
             "targetPrefix", asked.path.removeprefix("/service/").partition("/")[0]
         ):
             return response_of(wire.refuse_smithy(headers["smithy-protocol"]))
-        if is_form(asked):
-            asked = replace(asked, body=await request.read())
         codec = self._codec(asked)
         if codec is None:
             return await self._delegate.serve(request, asked, scope_of(asked))
-        whole = replace(asked, body=asked.body or await request.read())
+        whole = asked if body else replace(asked, body=await request.read())
         return response_of(await self._answer(codec, await self._caller(whole), whole))
 
     async def _caller(self, asked: wire.WireRequest) -> Caller:
@@ -117,11 +114,7 @@ class Server:
 
     async def _call(self, codec: wire.Codec, caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
         assert codec.operation is not None
-        method = getattr(self._cloud.services[codec.service], xform_name(codec.operation.name), None)
-        if method is None:
-            raise not_emulated(codec.service, codec.operation.name)
-        result = method(caller, parameters)
-        return (await result if inspect.isawaitable(result) else result) or {}
+        return await self._cloud.call(caller, codec.service, codec.operation.name, **parameters)
 
     def _codec(self, asked: wire.WireRequest) -> wire.Codec | None:
         """How the request is spelled and for which of our services; None for the delegate's."""
@@ -129,7 +122,7 @@ class Server:
         if target := asked.headers.get("x-amz-target"):
             version = "1.0" if "json-1.0" in kind else "1.1"
             return _codec(self._service("targetPrefix", target.partition(".")[0]), "json", version)
-        if is_form(asked) and (found := VERSION.search(asked.body)):
+        if is_form(asked.headers) and (found := VERSION.search(asked.body)):
             return _codec(self._service("apiVersion", found[1].decode()), "query")
         if version_asked := asked.query.get("Version"):
             return _codec(self._service("apiVersion", version_asked[-1]), "query")
@@ -195,6 +188,6 @@ def _codec(service: str | None, protocol: wire.Protocol, json_version: str = "1.
     return wire.Codec(service, protocol, json_version) if service else None
 
 
-def is_form(asked: wire.WireRequest) -> bool:
+def is_form(headers: Mapping[str, str]) -> bool:
     """Whether the operation is spelled in the body."""
-    return asked.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return headers.get("content-type", "").startswith("application/x-www-form-urlencoded")

@@ -262,6 +262,7 @@ class TaskLife:
             ports=definition.ports,
             stop_timeout=definition.stop_timeout,
             launch_type=task.launch_type,
+            ulimits=definition.ulimits,
             memory_mib=override.get("memory", definition.memory_mib),
             labels={
                 **definition.labels,

@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness import clock, images
 from harness.emulator import bind, settings
@@ -18,32 +19,13 @@ from harness.emulator.alb.plane import Plane
 from harness.emulator.cloud import Cloud
 from harness.emulator.delegate import Delegate, delegate_of, drives_of
 from harness.emulator.front import Fronts
-from harness.emulator.runtime.base import Runtime
+from harness.emulator.runtime.base import ImageSource, Runtime, StoredImage
 from harness.emulator.runtime.process import ProcessRuntime
 from harness.emulator.server import Server
-from harness.emulator.services.cloudformation import CloudFormation
-from harness.emulator.services.cloudwatch import CloudWatch
-from harness.emulator.services.codedeploy import CodeDeploy
-from harness.emulator.services.ecr import Ecr
-from harness.emulator.services.ecs import Ecs
-from harness.emulator.services.elbv2 import Elbv2
-from harness.emulator.services.lambda_ import Lambda
-from harness.emulator.services.scheduler import Scheduler
-from harness.emulator.services.tagging import Tagging
+from harness.emulator.services import SERVICES, handlers_of
 from harness.errors import TargetUnavailable, UsageError
 
 log = logging.getLogger("rehearse.emulator")
-SERVICES: dict[str, Any] = {  # the one table of what is emulated; emulated.py documents it
-    "ecs": Ecs,
-    "elbv2": Elbv2,
-    "codedeploy": CodeDeploy,
-    "cloudwatch": CloudWatch,
-    "lambda": Lambda,
-    "ecr": Ecr,
-    "cloudformation": CloudFormation,
-    "scheduler": Scheduler,
-    "resourcegroupstaggingapi": Tagging,
-}
 TASK_KEYS = ("taskArn", "lastStatus", "group", "taskDefinitionArn", "startedBy")
 
 
@@ -75,6 +57,7 @@ class Emulator:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         runtime, self.why = choose_runtime(self._options)
+        print(f"{runtime.name} runtime ({self.why})", file=sys.stderr, flush=True)
         self._drives = drives_of(self._options.drive)
         delegate = delegate_of(self._options.delegate, self._drives)
         plane = Plane(self._options.home / "logs" / "alb")
@@ -108,12 +91,10 @@ class Emulator:
             fallback_in_use=delegate.in_use,
             key_of=delegate.key_of,
         )
-        for name, service in SERVICES.items():
+        for name in SERVICES:
             if name not in self._drives:
-                self.cloud.services[name] = service(self.cloud)
-        ecr = self.cloud.services["ecr"]
-        assert isinstance(ecr, Ecr)
-        runtime.registry = ecr
+                self.cloud.services.offer(name, partial(_handlers, name, self.cloud))
+        runtime.registry = Registry(self.cloud)
         return self.cloud
 
     async def _serve(self, server: Server) -> None:
@@ -136,21 +117,36 @@ class Emulator:
 
     def status(self) -> dict[str, Any]:
         """The contract of `rehearse status --json`."""
-        elbv2, ecs = self.fronts or self.cloud.services["elbv2"], self.cloud.services.get("ecs")
-        assert isinstance(elbv2, Elbv2 | Fronts)
-        tasks = ecs.tasks() if isinstance(ecs, Ecs) else []
+        made: dict[str, Any] = self.cloud.services.made
+        elbv2, ecs = self.fronts or made.get("elbv2"), made.get("ecs")
+        tasks = ecs.tasks() if ecs is not None else []
         return {
             "endpoint": self.cloud.endpoint,
             "pid": os.getpid(),
             "runtime": self.cloud.runtime.name,
             "runtime_why": self.why,
-            "load_balancers": elbv2.reachable(),
+            "load_balancers": elbv2.reachable() if elbv2 is not None else [],
             "tasks": [{key: task.get(key) for key in TASK_KEYS} for task in tasks],
             "services": sorted(self.cloud.services),
             "delegate": self._options.delegate,
             "compress": self._options.compress,
             "drives": self._drives,
         }
+
+
+def _handlers(service: str, cloud: Cloud) -> object:
+    return handlers_of(service)(cloud)
+
+
+class Registry:
+    """Images of ECR, for a runtime."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def find(self, image: str, launch_type: str) -> StoredImage | None:
+        found: StoredImage | None = cast(ImageSource, self._cloud.services["ecr"]).find(image, launch_type)
+        return found
 
 
 def choose_runtime(options: Options) -> tuple[Runtime, str]:

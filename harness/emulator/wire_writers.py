@@ -31,16 +31,20 @@ def _json_writer(shape: Shape) -> Callable[[Any], Any]:
             return _json_structure(shape)
         case ListShape():
             item = _json_writer(shape.member)
-            return lambda value: [item(one) for one in value]
+            return _as_it_is if item is _as_it_is else lambda value: [item(one) for one in value]
         case MapShape():
             each = _json_writer(shape.value)
-            return lambda value: {key: each(item) for key, item in value.items()}
+            return _as_it_is if each is _as_it_is else lambda value: {key: each(item) for key, item in value.items()}
     match shape.type_name:
         case "timestamp":
             return lambda value: round(value.timestamp(), 3) if isinstance(value, datetime) else value
         case "blob":
             return lambda value: base64.b64encode(value).decode() if isinstance(value, bytes) else value
-    return lambda value: value
+    return _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _json_structure(shape: StructureShape) -> Callable[[Any], Any]:
@@ -52,7 +56,7 @@ def _json_structure(shape: StructureShape) -> Callable[[Any], Any]:
         for key, item in value.items():
             if item is not None and key in names:
                 writer = writers.get(key) or writers.setdefault(key, _json_writer(shape.members[key]))
-                found[names[key]] = writer(item)
+                found[names[key]] = item if writer is _as_it_is else writer(item)  # most members
         return found
 
     return write

@@ -10,11 +10,12 @@ from harness.progress.endings import Ending, Judged, print_endings
 from harness.progress.plain import Plain
 from harness.progress.status import Progress, Status, status_of
 from harness.progress.terminal import Terminal
+from harness.words import ENGLISH, Speech
 
 __all__ = ["Ending", "Judged", "Progress", "Status", "print_endings", "progress", "status_of"]
 
 
-def progress(stream: TextIO | None = None) -> Progress:
+def progress(stream: TextIO | None = None, say: Speech = ENGLISH) -> Progress:
     """Live where `stream` (default: standard error) is a terminal that can move its cursor, else plain lines."""
     stream = stream or sys.stderr
-    return Terminal(stream) if stream.isatty() and os.environ.get("TERM") != "dumb" else Plain(stream)
+    return Terminal(stream, say) if stream.isatty() and os.environ.get("TERM") != "dumb" else Plain(stream, say)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import look
+from harness.words import ENGLISH, EXPECTATIONS, Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +42,47 @@ class Ending:
     expectations: tuple[Judged, ...] = ()
 
 
-def print_endings(endings: Sequence[Ending], out: str, stream: TextIO | None = None) -> None:
+def print_endings(endings: Sequence[Ending], out: str, stream: TextIO | None = None, say: Speech = ENGLISH) -> None:
     """The table of a single scenario, and of each of several that is not met."""
     stream = stream or sys.stdout
     console = Console(file=stream, highlight=False, soft_wrap=True)
     width = max((len(ending.scenario) for ending in endings), default=0)
     for ending in endings:
-        console.print(Text(ending_line(ending, width), look.verdict(ending.verdict).style))
+        console.print(Text(ending_line(ending, width, say), look.verdict(ending.verdict).style))
         if ending.expectations and (len(endings) == 1 or ending.verdict != "met"):
-            _print_table(console, ending)
-    console.print(verdict_line(endings, out), markup=False)
+            _print_table(console, ending, say)
+    console.print(verdict_line(endings, out, say), markup=False)
 
 
-def _print_table(console: Console, ending: Ending) -> None:
+def _print_table(console: Console, ending: Ending, say: Speech) -> None:
     if console.is_terminal and not console.is_dumb_terminal:
-        return console.print(table(ending.expectations), soft_wrap=False)
+        return console.print(table(ending.expectations, say), soft_wrap=False)
     for one in ending.expectations:
-        line = f"  {look.verdict(one.verdict).symbol} {one.name}: {one.verdict}, {shown(one.measured)}, limit {shown(one.limit)}, n {one.n}"
-        console.print(line, markup=False)
+        console.print(f"  {judged_line(one, say)}", markup=False)
     return None
 
 
-def table(expectations: Sequence[Judged]) -> Table:
+def judged_line(one: Judged, say: Speech) -> str:
+    seen, values = look.verdict(one.verdict), {"measured": shown(one.measured), "limit": shown(one.limit), "n": one.n}
+    return f"{seen.symbol} {say('judged_line', name=named(one.name, say), verdict=say.of(seen), **values)}"
+
+
+def named(name: str, say: Speech) -> str:
+    """As scenarios write it; in Korean with words before it."""
+    return f"{EXPECTATIONS[name].ko} ({name})" if say.language == "ko" and name in EXPECTATIONS else name
+
+
+def table(expectations: Sequence[Judged], say: Speech = ENGLISH) -> Table:
+    """Long words are folded, never cut; the columns stay apart whatever letters they are written in."""
     made = Table(box=None, pad_edge=True)
-    for heading in ("verdict", "expectation", "measured", "limit", "n"):
-        made.add_column(
-            heading, justify="right" if heading == "n" else "left", overflow="fold", no_wrap=heading == "expectation"
-        )
+    for key in ("verdict", "expectation", "measured", "limit"):
+        fixed = key == "verdict" or (key == "expectation" and say.language == "en")
+        made.add_column(say(key).lower(), justify="left", overflow="fold", no_wrap=fixed)
+    made.add_column("n", justify="right", no_wrap=True)
     for one in expectations:
         seen = look.verdict(one.verdict)
-        verdict = Text(f"{seen.symbol} {seen.en}", seen.style, no_wrap=True)
-        made.add_row(verdict, Text(one.name), Text(shown(one.measured)), Text(shown(one.limit)), f"{one.n}")
+        verdict = Text(f"{seen.symbol} {say.of(seen)}", seen.style)
+        made.add_row(verdict, Text(named(one.name, say)), Text(shown(one.measured)), Text(shown(one.limit)), f"{one.n}")
     return made
 
 
@@ -81,20 +92,26 @@ def shown(value: object) -> str:
     return " → ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def ending_line(ending: Ending, width: int) -> str:
-    users = f"{ending.requests} requests, {ending.failed} failed, longest gap {ending.gap:.2f} s"
-    line = (
-        f"{look.verdict(ending.verdict).symbol} {ending.scenario:<{width}}  {ending.verdict}: {ending.outcome}, {users}"
+def ending_line(ending: Ending, width: int, say: Speech = ENGLISH) -> str:
+    users = ", ".join(
+        [
+            say("requests_made", count=ending.requests),
+            say("failed_count", count=ending.failed),
+            say("gap", seconds=f"{ending.gap:.2f} s"),
+        ]
     )
-    return f"{line}, {ending.seconds:.0f} s" + (f" - {ending.why}" if ending.why else "")
+    seen, outcome = look.verdict(ending.verdict), say.known(f"outcome {ending.outcome}").removeprefix("outcome ")
+    told = say("ending", verdict=say.of(seen), outcome=outcome, users=users, seconds=f"{ending.seconds:.0f}")
+    return f"{seen.symbol} {ending.scenario:<{width}}  {told}" + (f" - {ending.why}" if ending.why else "")
 
 
-def verdict_line(endings: Sequence[Ending], out: str) -> str:
+def verdict_line(endings: Sequence[Ending], out: str, say: Speech = ENGLISH) -> str:
     """`7 of 8 met, 1 unmet (5xx-after-cutover); reports in .rehearsal/runs/...`"""
     met = sum(ending.verdict == "met" for ending in endings)
-    parts = [f"{met} of {len(endings)} met"]
+    parts = [say("met_of", met=met, all=len(endings))]
     for verdict in ("unmet", "inconclusive", "unsupported"):
         named = [ending.scenario for ending in endings if ending.verdict == verdict]
         if named:
-            parts.append(f"{len(named)} {verdict} ({', '.join(named)})")
-    return f"{', '.join(parts)}; reports in {out}"
+            seen = say.of(look.verdict(verdict))
+            parts.append(say("verdict_of", count=len(named), verdict=seen, scenarios=", ".join(named)))
+    return f"{', '.join(parts)}; {say('reports_in', out=out)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.picture import Clocked, Picture
+from harness.words import Word
 
 SHIFTED = ("production", "test")
 
@@ -18,7 +19,7 @@ class News:
     number: int
     at: float
     kind: str
-    text: str
+    told: Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ def status_of(scenario: str, picture: Picture, now: float) -> Status:
         lifecycle=tuple((one.name, one.status, _took(one.started, one.ended, now)) for one in picture.events),
         sides=tuple((side, _side(picture, side)) for side in ("blue", "green")) if known else (),
         alarms=tuple((one.name, one.state) for one in picture.alarms.values()),
-        news=tuple(News(int(one["n"]), one["at"] - zero, one["kind"], one["text"]) for one in picture.news),
+        news=tuple(
+            News(int(one["n"]), one["at"] - zero, one["kind"], Word(one["text"], one["ko"])) for one in picture.news
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from harness import look
 from harness.report.svg import Drawing, Scale, number, width_of, width_of_word
-from harness.report.timeline import Band, Break, Bucket, Health, Mark, Timeline, Weight
+from harness.report.timeline import Band, Break, Health, Mark, Timeline, Weight, covered
 from harness.report.words import Word, word
 
 LEFT, RIGHT = 34.0, 12.0
@@ -21,8 +21,11 @@ Step = tuple[float, float, Weight]
 Lane = Callable[[Drawing, Timeline, Scale, float], float]
 
 
-def draw(timeline: Timeline, width: int, kind: str, name: str = "") -> Markup:
-    """`width` in CSS pixels; `kind` is wide or narrow; `name` keeps the ids of several charts of one page apart."""
+def draw(timeline: Timeline, width: int, kind: str, name: str = "", group: str = "") -> Markup:
+    """`width` in CSS pixels; `kind` is wide or narrow; `name` is that of the run where a page has several, which keeps ids apart.
+
+    Charts of one `group` are pointed at together.
+    """
     scale = Scale(timeline.start, timeline.end, LEFT, width - RIGHT)
     back, front = Drawing(), Drawing()
     y = marks_top = 4.0
@@ -34,29 +37,55 @@ def draw(timeline: Timeline, width: int, kind: str, name: str = "") -> Markup:
         ("lane_requests", bool(timeline.buckets), _requests),
         ("lane_health", bool(timeline.health), _targets if 0 < len(timeline.targets) <= TARGETS_AT_MOST else _health),
         ("lane_waits", bool(timeline.breaks), _breaks),
+        ("lane_differences", bool(timeline.differences), _differences),
     )
     for key, shown, lane in lanes:
         if shown:
-            front.text(0, y + 12, word(key), "lane")
+            front.text(0, y + 12, word(key, other=timeline.other), "lane")
             y = lane(front, timeline, scale, y + LABEL) + GAP
     _rules(back, timeline, scale, marks_top, marks_bottom, y)
     y = _axis(front, timeline, scale, y)
-    return _framed([*back.parts, *front.parts], timeline, width, y, kind, name or kind)
+    return _framed([*back.parts, *front.parts], timeline, width, y, kind, name, group)
 
 
-def _framed(parts: list[str], timeline: Timeline, width: int, height: float, kind: str, name: str) -> Markup:
-    failed = sum(bucket.failed for bucket in timeline.buckets)
-    title = "{} · {}".format(*word("chart"))
-    description = (
-        f"{len(timeline.bands)} lifecycle events, {sum(bucket.total for bucket in timeline.buckets)} requests, {failed} failed, "
-        f"{len(timeline.breaks)} compressed waits, over {number(timeline.end - timeline.start)} s. "
-        + "; ".join(f"{number(mark.at)} s {mark.kind} {mark.text}" for mark in timeline.marks)
-    )
+def _framed(
+    parts: list[str], timeline: Timeline, width: int, height: float, kind: str, name: str, group: str
+) -> Markup:
+    """Named and described in both languages; the page's script keeps the one that is shown."""
+    id_ = f"{kind}-{name}" if name else kind
+    told = Word(*("".join(pair) for pair in zip(_named_for(name), _summary(timeline), strict=True)))
     return Markup(  # every text in `parts` was escaped when it was drawn
-        f'<svg role="img" aria-labelledby="{name}-t {name}-d" viewBox="0 0 {width} {number(height)}" class="chart {kind}" '
+        f'<svg role="img" aria-labelledby="{id_}-en {id_}-ko" viewBox="0 0 {width} {number(height)}" class="chart {kind}" '
         f'data-left="{LEFT:g}" data-right="{width - RIGHT:g}" data-start="{timeline.start:.3f}" data-end="{timeline.end:.3f}" '
-        f'xmlns="http://www.w3.org/2000/svg"><title id="{name}-t">{escape(title)}</title>'
-        f'<desc id="{name}-d">{escape(description)}</desc>{"".join(parts)}</svg>'
+        f'data-run="{escape(name)}" data-group="{escape(f"{kind}-{group}")}" '
+        f'xmlns="http://www.w3.org/2000/svg"><desc id="{id_}-en" lang="en">{escape(told.en)}</desc>'
+        f'<desc id="{id_}-ko" lang="ko">{escape(told.ko)}</desc>{"".join(parts)}</svg>'
+    )
+
+
+def _named_for(name: str) -> Word:
+    chart = word("chart")
+    return (
+        Word(f"{name[:1]}: {chart.en}. ", f"{name[:1]}: {chart.ko}. ")
+        if name
+        else Word(f"{chart.en}. ", f"{chart.ko}. ")
+    )
+
+
+def _summary(timeline: Timeline) -> Word:
+    """In one sentence, then the moments."""
+    counts = word(
+        "chart_told",
+        events=len(timeline.bands),
+        requests=sum(bucket.total for bucket in timeline.buckets),
+        failed=sum(bucket.failed for bucket in timeline.buckets),
+        waits=len(timeline.breaks),
+        seconds=number(timeline.end - timeline.start),
+    )
+    moments = [Word(*(f"{number(mark.at)} s {one}" for one in _label(mark))) for mark in timeline.marks]
+    return Word(
+        " ".join([counts.en, "; ".join(one.en for one in moments)]),
+        " ".join([counts.ko, "; ".join(one.ko for one in moments)]),
     )
 
 
@@ -79,12 +108,16 @@ def _marks(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> floa
 
 
 def _label(mark: Mark) -> Word:
-    symbol, named = look.MOMENTS[mark.kind], {"alarm", "alarm_off", "refused"}
+    symbol, named = f"{_differing(mark)}{look.MOMENTS[mark.kind]}", {"alarm", "alarm_off", "refused"}
     if mark.kind in ("deploy", "rollback"):
         return Word(*(f"{symbol} {one}" for one in word(mark.kind)))
     if mark.kind in named:
         return Word(*(f"{symbol} {one} {mark.text}" for one in word(mark.kind)))
     return Word(f"{symbol} {mark.text}", f"{symbol} {mark.text}")
+
+
+def _differing(one: Mark | Band) -> str:
+    return f"{look.DIFFERS} " if one.differs else ""
 
 
 def _rules(back: Drawing, timeline: Timeline, scale: Scale, top: float, lanes: float, bottom: float) -> None:
@@ -120,11 +153,13 @@ def _tone(band: Band) -> str:
 
 
 def _band_label(band: Band) -> Word:
-    name = word("termination_wait") if not band.name else Word(band.name, band.name)
+    name = word("termination wait") if not band.name else Word(band.name, band.name)
     prefix = Word(*(f"{one}: " for one in word("rollback"))) if band.rollback else Word("", "")
     failed = f"{look.FAILURE.symbol} " if band.status in ("Failed", "Stopped") else ""
     seconds = f" {number(band.end - band.start)} s"
-    return Word(*(f"{failed}{before}{one}{seconds}" for before, one in zip(prefix, name, strict=True)))
+    return Word(
+        *(f"{_differing(band)}{failed}{before}{one}{seconds}" for before, one in zip(prefix, name, strict=True))
+    )
 
 
 def _told(band: Band) -> str:
@@ -132,13 +167,13 @@ def _told(band: Band) -> str:
 
 
 def _weights(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> float:
-    height, seen = 66.0, timeline.weights
-    starts = [timeline.start, *(one.at for one in seen[1:])]
-    steps = [(scale(a), scale(b), one) for a, b, one in zip(starts, [*starts[1:], timeline.end], seen, strict=True)]
+    y, height, seen = y + 5, 66.0, timeline.weights  # the label is not touched by the 100 of its axis
+    starts = [timeline.since, *(one.at for one in seen[1:])]
+    steps = [(scale(a), scale(b), one) for a, b, one in zip(starts, [*starts[1:], timeline.until], seen, strict=True)]
     base = y + height
     tops = [(x, base - one.blue / 100 * height) for a, b, one in steps for x in (a, b)]
     uppers = [(x, base - (one.blue + one.green) / 100 * height) for a, b, one in steps for x in (a, b)]
-    drawing.area([(scale.left, base), *tops, (scale.right, base)], "a-blue")
+    drawing.area([(steps[0][0], base), *tops, (steps[-1][1], base)], "a-blue")
     drawing.area([*tops, *reversed(uppers)], "a-green")
     _percents(drawing, scale, y, height)
     for side, text in (("blue", timeline.blue), ("green", timeline.green)):
@@ -167,17 +202,15 @@ def _requests(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> f
     """Stacked bars; a cross over every bucket in which a request failed, however few of how many."""
     height, crosses = 104.0, y + 6
     top, base = y + 14, y + 14 + height
-    most = max(bucket.total for bucket in timeline.buckets) / timeline.width
-    limit = _nice(most, (1, 1.5, 2, 3, 4, 5, 6, 8, 10))
+    limit = _nice(timeline.top, (1, 1.5, 2, 3, 4, 5, 6, 8, 10))
     for rate in (0.0, limit / 2, limit):
         at = base - rate / limit * height
         drawing.line([(scale.left, at), (scale.right, at)], "grid")
         drawing.text(scale.left - 4, at + 4, f"{rate:g}", "tick", "end")
-    unit = height / limit / timeline.width
-    for kind, boxes in _stacks(timeline.buckets, timeline.width, scale, base, unit).items():
+    for kind, boxes in _stacks(timeline, scale, base, height / limit).items():
         drawing.bars(boxes, f"f-{kind}")
     bad = [bucket for bucket in timeline.buckets if bucket.failed]
-    centres = [scale(bucket.start + timeline.width / 2) for bucket in bad]
+    centres = [(scale(bucket.start) + scale(bucket.start + timeline.width)) / 2 for bucket in bad]
     for bucket, x in zip(bad, centres, strict=True):
         drawing.rect(x - 3, top - 14, 6, 14, "hit", f"{bucket.start:.1f} s: {bucket.failed} of {bucket.total} failed")
     drawing.crosses([(x, crosses) for x in centres], 3.2, "cross")
@@ -185,14 +218,17 @@ def _requests(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> f
 
 
 def _stacks(
-    buckets: Sequence[Bucket], width: float, scale: Scale, base: float, unit: float
+    timeline: Timeline, scale: Scale, base: float, unit: float
 ) -> dict[str, list[tuple[float, float, float, float]]]:
+    """Boxes by who answered, `unit` high for a request per second; one that is cut off by an end is as high as the others."""
     found: dict[str, list[tuple[float, float, float, float]]] = {}
-    for bucket in buckets:
-        left, right, y = scale(bucket.start), scale(bucket.start + width), base
+    for bucket in timeline.buckets:
+        left, y = scale(max(bucket.start, timeline.since)), base
+        right = scale(min(bucket.start + timeline.width, timeline.until))
+        each = unit / covered(bucket.start, timeline.width, timeline.since, timeline.until)
         for kind in ("blue", "green", "nobody", "failed"):
             count = getattr(bucket, kind)
-            height = max(count * unit, 2.0) if count and kind == "failed" else count * unit
+            height = max(count * each, 2.0) if count and kind == "failed" else count * each
             y -= height
             found.setdefault(kind, []).append((left, y, max(right - left - 0.3, 0.6), height))
     return found
@@ -219,7 +255,7 @@ def _targets(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> fl
 def _health(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> float:
     for side in ("blue", "green"):
         seen = [one for one in timeline.health if one.side == side]
-        ends = [*(one.at for one in seen[1:]), timeline.end]
+        ends = [*(one.at for one in seen[1:]), timeline.until]
         drawing.text(scale.left - 6, y + 12.5, look.SIDES[side].symbol, f"t-{side}", "end")
         for one, until in zip(seen, ends, strict=False):  # a side that was never seen has only the end
             _health_strip(drawing, one, scale(one.at), scale(until), y)
@@ -239,6 +275,21 @@ def _health_strip(drawing: Drawing, one: Health, left: float, right: float, y: f
         if width_of(text) + 6 < right - left:
             return drawing.text((left + right) / 2, y + 13, text, "on-soft", "middle")
     return None
+
+
+def _differences(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> float:
+    """A row for weights, a row for failures: hatched where the two runs differ, with what the other one did."""
+    for kind in ("weights", "failed"):
+        found = [one for one in timeline.differences if one.kind == kind]
+        for one in found:
+            left, right = scale(one.start), scale(one.end)
+            drawing.rect(left, y + 1, max(right - left - 1, 1.5), ROW - 2, "difference")
+            for text in (one.told, Word(look.DIFFERS, look.DIFFERS)):
+                if width_of_word(text) + 6 < right - left:
+                    drawing.text((left + right) / 2, y + 13, text, "on-soft", "middle")
+                    break
+        y += ROW + 2 if found else 0
+    return y
 
 
 # ---- the axis, and where it is broken

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from harness import journal
+from rich.cells import cell_len
+
+from harness import journal, look
 from harness.errors import UsageError
 from harness.report.facts import Facts, Span, facts_of
 from harness.report.words import EXPECTATIONS, Word, word
+from harness.words import ENGLISH, Speech
 
 SECONDS_ALIKE = 1.0  # two durations on AWS's clock that differ by less, or by a tenth, are called the same
 PERCENT_ALIKE = 10.0
@@ -19,7 +22,10 @@ LATENCY_ALIKE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing of both runs. `decides`: a verdict, so that a difference is what the exit code tells."""
+    """One thing of both runs. `decides`: a verdict, so that a difference is what the exit code tells.
+
+    `verdicts` are those of an expectation, whose measured values are then `a` and `b`; None where a run does not have it.
+    """
 
     group: str
     name: Word
@@ -27,6 +33,25 @@ class Row:
     b: str
     same: bool
     decides: bool = False
+    verdicts: tuple[str | None, str | None] | None = None
+
+    @property
+    def only_in(self) -> str:
+        """A or B where the other lacks the expectation, else nothing."""
+        a, b = self.verdicts or ("", "")
+        return "B" if a is None else "A" if b is None else ""
+
+    def told(self, say: Speech) -> tuple[str, str]:
+        """Both sides, each as one text."""
+        a, b = self.verdicts or (None, None)
+        return _with(a, self.a, say), _with(b, self.b, say)
+
+
+def _with(verdict: str | None, measured: str, say: Speech) -> str:
+    if verdict is None:
+        return measured
+    seen = say.of(look.verdict(verdict))
+    return f"{seen} ({measured})" if measured else seen
 
 
 @dataclass(frozen=True)
@@ -124,7 +149,7 @@ def _short_image(image: str) -> str:
 def _verdicts(a: Facts, b: Facts) -> list[Row]:
     one, other = a.judgement, b.judgement
     rows = [
-        Row("verdicts", word("verdict"), one.verdict, other.verdict, one.verdict == other.verdict, True),
+        Row("verdicts", word("verdict"), "", "", one.verdict == other.verdict, True, (one.verdict, other.verdict)),
         Row("verdicts", word("outcome"), shown(one.outcome), shown(other.outcome), one.outcome == other.outcome),
     ]
     measured = [("failed_at", a.failed_at, b.failed_at), ("cause", a.cause, b.cause)]
@@ -133,8 +158,9 @@ def _verdicts(a: Facts, b: Facts) -> list[Row]:
     for name in dict.fromkeys([*results_a, *results_b]):
         x, y = results_a.get(name), results_b.get(name)
         label = EXPECTATIONS.get(name, Word(name, name))
-        told = [f"{each.verdict} ({shown(each.measured)})" if each else "–" for each in (x, y)]
-        rows.append(Row("verdicts", label, told[0], told[1], bool(x and y and x.verdict == y.verdict), True))
+        told = [shown(each.measured) if each else "–" for each in (x, y)]
+        verdicts = x.verdict if x else None, y.verdict if y else None
+        rows.append(Row("verdicts", label, told[0], told[1], verdicts[0] == verdicts[1], True, verdicts))
     return rows
 
 
@@ -144,12 +170,25 @@ def _lifecycle(a: Facts, b: Facts) -> list[Row]:
     differing = [pair for pair in zip_longest(*order, fillvalue="–") if pair[0] != pair[1]]
     first = differing[0] if differing else (word("same_order").en, word("same_order").en)
     rows = [Row("lifecycle", word("event_order"), first[0], first[1], not differing)]
-    spans_a, spans_b = ({(one.rollback, one.name): one for one in _ran(facts)} for facts in (a, b))
-    for key in dict.fromkeys([*spans_a, *spans_b]):
-        x, y = spans_a.get(key), spans_b.get(key)
+    for key, x, y in _events(a, b):
         label = Word(*(f"{before}{key[1]}" for before in (("rollback: ", "롤백: ") if key[0] else ("", ""))))
         rows.append(_durations("lifecycle", label, x.declared if x else None, y.declared if y else None))
     return [*rows, _durations("lifecycle", word("deployment_seconds"), _whole(a), _whole(b))]
+
+
+def differing_events(a: Facts, b: Facts) -> set[tuple[bool, str]]:
+    """(whether of a rollback, name) of every lifecycle event that did not end, or not last, the same in both."""
+    return {
+        key
+        for key, x, y in _events(a, b)
+        if x is None or y is None or x.status != y.status or not alike(x.declared, y.declared, SECONDS_ALIKE)
+    }
+
+
+def _events(a: Facts, b: Facts) -> Iterator[tuple[tuple[bool, str], _Ran | None, _Ran | None]]:
+    spans_a, spans_b = ({(one.rollback, one.name): one for one in _ran(facts)} for facts in (a, b))
+    for key in dict.fromkeys([*spans_a, *spans_b]):
+        yield key, spans_a.get(key), spans_b.get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,23 +267,28 @@ def shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def table(comparison: Comparison) -> str:
+def table(comparison: Comparison, say: Speech = ENGLISH) -> str:
     """For a terminal or a log: `=` the same, `≠` not, `≠≠` where a verdict differs."""
     lines = [f"A: {comparison.name_a}", f"B: {comparison.name_b}"]
     for pair in comparison.pairs:
-        lines += ["", *_pair_lines(pair)]
+        lines += ["", *_pair_lines(pair, say)]
     differ = [pair.scenario for pair in comparison.pairs if not pair.same]
-    told = f"verdicts differ in: {', '.join(differ)}" if differ else "every verdict is the same"
+    told = say("verdicts_differ", scenarios=", ".join(differ)) if differ else say("same_verdicts")
     return "\n".join([*lines, "", told])
 
 
-def _pair_lines(pair: Pair) -> list[str]:
+def _pair_lines(pair: Pair, say: Speech) -> list[str]:
     if pair.a is None or pair.b is None:
-        return [f"≠≠ {pair.scenario}: only in {'B' if pair.a is None else 'A'}"]
-    width = max(len(row.name.en) for row in pair.rows)
-    left = min(40, max(len(row.a) for row in pair.rows))
+        return [f"≠≠ {pair.scenario}: {say('only_in', run='B' if pair.a is None else 'A')}"]
+    cells = [(say.of(row.name), *row.told(say)) for row in pair.rows]
+    width, left = max(cell_len(name) for name, *_ in cells), min(40, max(cell_len(a) for _, a, _ in cells))
     lines = [f"{'=' if pair.same else '≠≠'} {pair.scenario}"]
-    for row in pair.rows:
+    for row, (name, a, b) in zip(pair.rows, cells, strict=True):
         mark = "=" if row.same else "≠≠" if row.decides else "≠"
-        lines.append(f"  {mark:<2} {row.name.en:<{width}}  {row.a:<{left}}  {row.b}")
+        lines.append(f"  {mark:<2} {_padded(name, width)}  {_padded(a, left)}  {b}")
     return lines
+
+
+def _padded(text: str, cells: int) -> str:
+    """A Korean letter takes two cells of a terminal."""
+    return text + " " * (cells - cell_len(text))

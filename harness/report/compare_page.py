@@ -1,20 +1,32 @@
-"""compare.html: both timelines one over the other on one scale, and a table in which every difference is marked."""
+"""compare.html: both timelines one over the other on one scale, and a table; every difference is marked in both."""
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
-from harness.report import chart
+from harness.report import chart, moments
 from harness.report.compare import Comparison, Pair
+from harness.report.differing import timelines
 from harness.report.facts import Facts
 from harness.report.page import NARROW, WIDE, environment
-from harness.report.timeline import timeline_of
+from harness.report.timeline import Timeline
 
 GROUPS = (("verdicts", "verdicts"), ("lifecycle", "on_aws_clock"), ("users", "users"), ("about", "about"))
+SIZES = ((WIDE, "wide"), (NARROW, "narrow"))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One run's chart, wide and narrow, and what it says when it is pointed at; `name` is its letter and its pair's number."""
+
+    letter: str
+    name: str
+    facts: Facts
+    drawn: list[Markup]
+    told: Markup
 
 
 def write(comparison: Comparison, out: Path) -> Path:
@@ -27,35 +39,31 @@ def write(comparison: Comparison, out: Path) -> Path:
 
 def text(comparison: Comparison) -> str:
     rows = [row for pair in comparison.pairs for row in pair.rows]
+    pairs = [(pair, _charts(pair, number)) for number, pair in enumerate(comparison.pairs)]
+    script = moments.script()
     return (
         environment()
         .get_template("compare.html.j2")
         .render(
             comparison=comparison,
-            pairs=[(pair, _charts(pair, index)) for index, pair in enumerate(comparison.pairs)],
+            pairs=pairs,
+            moments=[(run.name, run.told) for _, charts in pairs for run in charts],
+            script=script,
+            policy=moments.policy(script),
             differences=sum(not row.same for row in rows),
             groups=GROUPS,
         )
     )
 
 
-def _charts(pair: Pair, index: int) -> list[tuple[str, Facts, list[Markup]]]:
-    """(A or B, its facts, a wide and a narrow chart); both runs from the same second to the same second."""
+def _charts(pair: Pair, number: int) -> list[Drawn]:
     if pair.a is None or pair.b is None:
         return []
-    runs: list[tuple[str, Facts, Any]] = [
-        (name, facts, timeline_of(facts)) for name, facts in (("A", pair.a), ("B", pair.b))
-    ]
-    drawn = [run for run in runs if not run[2].empty]
-    start, end = min((one.start for *_, one in drawn), default=0.0), max((one.end for *_, one in drawn), default=1.0)
-    return [
-        (name, facts, [_drawn(timeline, width, kind, f"{name}{index}", start, end) for width, kind in SIZES])
-        for name, facts, timeline in drawn
-    ]
+    runs = zip("AB", (pair.a, pair.b), timelines(pair.a, pair.b), strict=True)
+    return [_drawn(letter, facts, timeline, number) for letter, facts, timeline in runs if not timeline.empty]
 
 
-SIZES = ((WIDE, "wide"), (NARROW, "narrow"))
-
-
-def _drawn(timeline: Any, width: int, kind: str, name: str, start: float, end: float) -> Markup:
-    return chart.draw(dataclasses.replace(timeline, start=start, end=end), width, kind, f"{kind}-{name}")
+def _drawn(letter: str, facts: Facts, timeline: Timeline, number: int) -> Drawn:
+    name = f"{letter}{number}"
+    drawn = [chart.draw(timeline, width, kind, name, f"{number}") for width, kind in SIZES]
+    return Drawn(letter, name, facts, drawn, moments.data(timeline, letter))

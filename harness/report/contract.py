@@ -12,51 +12,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.expectations import Result as Expectation
 from harness.expectations import Verdict
+from harness.report.facts import Paid, Span, Wait
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    """Of what is told as it is measured (Expectation, Paid, Wait, Span) the shape is the dataclass itself: there is no second one."""
+
+    model_config = ConfigDict(extra="allow", strict=True, json_schema_serialization_defaults_required=True)
 
 
 class Title(_Shape):
     en: str
     ko: str | None
-
-
-class Expectation(_Shape):
-    """`measured` beside its `limit`, from `n` pieces of evidence."""
-
-    name: str
-    verdict: Verdict
-    measured: str | int | float | bool | list[str] | None
-    limit: str | int | float | bool | list[str] | None
-    n: int
-    detail: str
-
-
-class Users(_Shape):
-    """What users paid: `gap` is the longest time without a good answer."""
-
-    requests: int
-    failed: int
-    by_class: dict[str, int]
-    by_version: dict[str, int]
-    gap: float | None
-    p50: float | None
-    p95: float | None
-    p99: float | None
-
-
-class Wait(_Shape):
-    """A wait of AWS's, as declared, as planned here, and as it was spent."""
-
-    why: str
-    started: float
-    declared: float
-    effective: float
-    spent: float
-    ended_early: bool
 
 
 class Fidelity(_Shape):
@@ -66,18 +35,6 @@ class Fidelity(_Shape):
     compression: float
     waits: list[Wait]
     not_tested: list[str]
-
-
-class Span(_Shape):
-    """`seconds` as they passed, `declared` as AWS's clock would have counted them."""
-
-    deployment: str
-    name: str
-    status: str
-    started: float | None
-    ended: float | None
-    seconds: float | None
-    declared: float | None
 
 
 class Timing(_Shape):
@@ -102,18 +59,19 @@ class Result(_Shape):
     outcome: str | None
     why: str
     expectations: list[Expectation]
-    users: Users
+    users: Paid
     fidelity: Fidelity
     timing: Timing
     left: list[str]
     versions: dict[str, str]
     commit: str | None
+    images: dict[str, str]
     reproduce: str
 
 
 def schema() -> dict[str, Any]:
     """Draft 2020-12."""
-    made = Result.model_json_schema()
+    made = Result.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "result.json of rehearse"}
 
 

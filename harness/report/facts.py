@@ -41,19 +41,16 @@ class Wait:
     declared: float
     effective: float
     spent: float
+    ended_early: bool
 
     @property
     def compressed(self) -> bool:
         return self.effective < self.declared - 0.001
 
-    @property
-    def ended_early(self) -> bool:
-        return self.spent < self.effective - CUT_SHORT
-
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What users paid. Seconds are None where there is nothing to measure."""
+    """What users paid: `gap` is the longest time without a good answer. Seconds are None where there is nothing to measure."""
 
     requests: int
     failed: int
@@ -131,7 +128,9 @@ def _waits(evidence: Evidence, end: float) -> tuple[Wait, ...]:
     found = []
     for one in sorted(evidence.all(Waited), key=lambda wait: wait.at):
         over = min([one.at + one.effective, *(at for at in ends if at >= one.at), max(end, one.at)])
-        found.append(Wait(one.why, one.at, one.declared, one.effective, round(over - one.at, 3)))
+        spent = round(over - one.at, 3)
+        early = spent < one.effective - CUT_SHORT
+        found.append(Wait(one.why, one.at, one.declared, one.effective, spent, early))
     return tuple(found)
 
 

@@ -49,13 +49,13 @@ NOT_TESTED: dict[str, Word] = {
     ),
     "time": Word(
         "What needs the declared minutes to show (leaks, expiring caches, scaling): waits were divided by {factor}",
-        "선언된 시간이 지나야 드러나는 것(누수, 캐시 만료, 스케일링): 대기를 {factor}(으)로 나눔",
+        "선언된 시간이 지나야 드러나는 것(누수, 캐시 만료, 스케일링): 대기 시간을 {factor}배 압축함",
     ),
     "load": Word("Load beyond {rate} requests per second", "초당 {rate}건을 넘는 부하"),
     "alarms": Word("An alarm that ends the deployment: the scenario has none", "배포를 멈추는 경보: 시나리오에 없음"),
     "hooks": Word("A lifecycle hook: the scenario has none", "수명 주기 훅: 시나리오에 없음"),
     "test_listener": Word("Test traffic: the scenario has no test listener", "테스트 트래픽: 테스트 리스너가 없음"),
-    "users": Word("What users may meet: the scenario has no limit for it", "사용자 경험: 시나리오에 한계가 없음"),
+    "users": Word("What users may meet: the scenario has no limit for it", "사용자 경험: 시나리오에 기준이 없음"),
     "data": Word(
         "Data: migrations, sessions and whatever two versions share",
         "데이터: 마이그레이션, 세션, 두 버전이 공유하는 것",

@@ -14,7 +14,7 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from harness import look
-from harness.report.timeline import Timeline
+from harness.report.timeline import Band, Timeline
 from harness.report.words import Word, word
 
 
@@ -30,29 +30,31 @@ def policy(allowed: str) -> str:
     )
 
 
-def data(timeline: Timeline) -> Markup:
-    """As JSON that cannot end the element it is in."""
+def data(timeline: Timeline, run: str = "") -> Markup:
+    """As JSON that cannot end the element it is in. `run` is named where the page has several."""
     told = {
+        "run": run,
         "width": timeline.width,
         "buckets": [[round(one.start, 2), one.blue, one.green, one.nobody, one.failed] for one in timeline.buckets],
         "bands": [
-            [round(one.start, 2), round(one.end, 2), _band(one.name, one.rollback), one.status]
+            [round(one.start, 2), round(one.end, 2), _band(one), one.status, look.lifecycle(one.status).symbol]
             for one in timeline.bands
         ],
         "weights": [[round(one.at, 2), one.blue, one.green] for one in timeline.weights],
         "health": [[round(one.at, 2), one.side, [list(state) for state in one.states]] for one in timeline.health],
         "marks": [[round(one.at, 2), look.MOMENTS[one.kind], one.text] for one in timeline.marks],
+        "differences": [[round(one.start, 2), round(one.end, 2), list(one.told)] for one in timeline.differences],
         "words": {name: list(one) for name, one in _words().items()},
     }
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _band(name: str, rollback: bool) -> list[str]:
-    told = Word(name, name) if name else word("termination_wait")
-    return [
-        f"{before}{one}" for before, one in zip(("rollback: ", "롤백: ") if rollback else ("", ""), told, strict=True)
-    ]
+def _band(band: Band) -> list[str]:
+    told = Word(band.name, band.name) if band.name else word("termination wait")
+    before = [f"{one}: " if band.rollback else "" for one in word("rollback")]
+    differs = f"{look.DIFFERS} " if band.differs else ""
+    return [f"{differs}{first}{name}" for first, name in zip(before, told, strict=True)]
 
 
 def _words() -> dict[str, Word]:

@@ -39,7 +39,7 @@ def text(facts: Facts) -> str:
             verdict=look.verdict(facts.judgement.verdict),
             met=sum(one.verdict == "met" for one in facts.judgement.results),
             charts=charts,
-            moments=moments.data(timeline),
+            moments=[("", moments.data(timeline))],
             script=script,
             policy=moments.policy(script),
             limits=_limits(facts),
@@ -70,7 +70,7 @@ def environment() -> Environment:
         "plain_ko": lambda key: word(key).ko,
         "effective": _effective,
     }
-    made.filters |= {"seconds": _seconds, "value": _value, "iso": _iso, "short": _short}
+    made.filters |= {"seconds": _seconds, "value": _value, "iso": _iso, "short": _short, "breakable": _breakable}
     return made
 
 
@@ -168,6 +168,11 @@ def _value(value: object) -> str:
 
 def _iso(at: float) -> str:
     return clock.iso(at)[:19].replace("T", " ")
+
+
+def _breakable(name: str) -> Markup:
+    """AWS's long names may be broken after a dot, and nowhere else."""
+    return Markup(".<wbr>").join(name.split("."))
 
 
 def _short(said: str) -> str:

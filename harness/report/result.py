@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from harness.report import fidelity
-from harness.report.facts import Facts, Span
+from harness.report.facts import Facts
 
 
 def text(facts: Facts) -> str:
@@ -40,11 +40,10 @@ def as_dict(facts: Facts) -> dict[str, Any]:
 
 
 def _fidelity(facts: Facts) -> dict[str, Any]:
-    waits = [dataclasses.asdict(one) | {"ended_early": one.ended_early} for one in facts.waits]
     return {
         "executed": {part.en: by.en for part, by in fidelity.executed(facts.evidence)},
         "compression": facts.evidence.run.compression,
-        "waits": waits,
+        "waits": [dataclasses.asdict(one) for one in facts.waits],
         "not_tested": [one.en for one in fidelity.not_tested(facts.evidence)],
     }
 
@@ -54,16 +53,11 @@ def _timing(facts: Facts) -> dict[str, Any]:
         "started": facts.evidence.run.at,
         "total": round(facts.end - facts.evidence.run.at, 3),
         "phases": facts.phases,
-        "deployments": [_span(one) for one in facts.deployments],
-        "lifecycle": [_span(one) for one in facts.lifecycle],
+        "deployments": [dataclasses.asdict(one) for one in facts.deployments],
+        "lifecycle": [dataclasses.asdict(one) for one in facts.lifecycle],
         "detection": facts.detection,
         "rollback": facts.rollback,
     }
-
-
-def _span(span: Span) -> dict[str, Any]:
-    """`seconds` as they passed, `declared` as AWS's clock would have counted them."""
-    return {name: value for name, value in dataclasses.asdict(span).items() if name != "diagnostics"}
 
 
 def _clean(value: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.expectations.evidence import is_good
 from harness.journal import RequestDone, TargetHealthSeen
 from harness.report.facts import Facts, Span
+from harness.report.words import Word
 
 BUCKETS_AT_MOST = 240
 WIDTHS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -22,6 +23,11 @@ class Band:
     start: float
     end: float
     rollback: bool = False
+    differs: bool = False  # from the run it is compared with
+
+    @property
+    def key(self) -> tuple[bool, str]:
+        return self.rollback, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,17 @@ class Mark:
     at: float
     kind: str
     text: str
+    differs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A stretch in which this run and the one it is compared with differ: `kind` is `weights` or `failed`, `told` the other's side."""
+
+    start: float
+    end: float
+    kind: str
+    told: Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +109,11 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`width` is the buckets' seconds; `blue` and `green` are the versions of the two sides."""
+    """`width` is the buckets' seconds; `blue` and `green` are the versions of the two sides; `top` the most requests per second.
+
+    `since` and `until` are where this run itself began and ended: the same as `start` and `end` but for two runs on one scale.
+    `other` names the run that it is compared with, and `differences` where they differ; both are empty in a report.
+    """
 
     start: float
     end: float
@@ -106,32 +127,48 @@ class Timeline:
     targets: tuple[TargetLife, ...]
     marks: tuple[Mark, ...]
     breaks: tuple[Break, ...]
+    top: float
+    since: float
+    until: float
+    other: str = ""
+    differences: tuple[Difference, ...] = ()
 
     @property
     def empty(self) -> bool:
         return not (self.bands or self.buckets or self.weights)
 
 
-def timeline_of(facts: Facts) -> Timeline:
-    start, end = _extent(facts)
+def timeline_of(facts: Facts, over: tuple[float, float] | None = None) -> Timeline:
+    """`over` is the stretch to tell of, by default all of it."""
+    since, until = extent(facts)
+    start, end = over or (since, until)
     width = next((one for one in WIDTHS if (end - start) / one <= BUCKETS_AT_MOST), WIDTHS[-1])
+    buckets = _buckets(facts, width)
     return Timeline(
         start=start,
         end=end,
         width=width,
         blue=facts.evidence.scenario.versions["blue"],
         green=facts.evidence.scenario.versions["green"],
-        bands=_bands(facts, end),
+        bands=_bands(facts, until),
         weights=tuple(Weight(one.at - facts.zero, one.blue, one.green) for one in facts.evidence.weights),
-        buckets=_buckets(facts, start, width),
+        buckets=buckets,
         health=_health(facts),
-        targets=_targets(facts, end),
+        targets=_targets(facts, until),
         marks=_marks(facts),
         breaks=_breaks(facts),
+        top=max((one.total / covered(one.start, width, since, until) for one in buckets), default=0.0),
+        since=since,
+        until=until,
     )
 
 
-def _extent(facts: Facts) -> tuple[float, float]:
+def covered(at: float, width: float, since: float, until: float) -> float:
+    """Seconds of a bucket that are inside the run: its requests were made in these. A fifth of it at least."""
+    return max(min(at + width, until) - max(at, since), width / 5)
+
+
+def extent(facts: Facts) -> tuple[float, float]:
     """From the first request (or the deployment) to the last; the long tear-down is not part of the picture."""
     requests, spans = facts.evidence.requests, [*facts.lifecycle, *facts.deployments]
     times = [one for span in spans for one in (span.started, span.ended) if one is not None]
@@ -167,14 +204,14 @@ def _termination(facts: Facts, bands: Sequence[Band], end: float) -> list[Band]:
     return [Band("", first.status, max(ran), until)] if until - max(ran) >= WAIT_SHOWN else []
 
 
-def _buckets(facts: Facts, start: float, width: float) -> tuple[Bucket, ...]:
-    """Only those with a request; one pass, for runs of a hundred thousand requests."""
+def _buckets(facts: Facts, width: float) -> tuple[Bucket, ...]:
+    """From whole multiples of `width`, only those with a request; one pass, for runs of a hundred thousand requests."""
     sides = {version: column for column, version in enumerate(facts.evidence.scenario.versions.values())}
     counts: dict[int, list[int]] = {}
     for one in facts.evidence.requests:
-        row = counts.setdefault(math.floor((one.due - facts.zero - start) / width), [0, 0, 0, 0])
+        row = counts.setdefault(math.floor((one.due - facts.zero) / width), [0, 0, 0, 0])
         row[_column(one, sides)] += 1
-    return tuple(Bucket(start + index * width, *row) for index, row in sorted(counts.items()))
+    return tuple(Bucket(index * width, *row) for index, row in sorted(counts.items()))
 
 
 def _column(one: RequestDone, sides: dict[str, int]) -> int:

@@ -18,7 +18,7 @@ from harness.driver import Network, Session, Stack, codedeploy, error_code, unti
 from harness.driver.ecs import image_of
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.driver.names import Names
-from harness.errors import HarnessError, Interrupted, WaitTimedOut
+from harness.errors import HarnessError, Interrupted, StepFailed, WaitTimedOut
 from harness.journal import (
     ActionTaken,
     Event,
@@ -44,7 +44,7 @@ from harness.runner import during, steady, users
 from harness.runner.patience import Patience
 from harness.runner.versions import versions, whoami
 from harness.scenario import Scenario
-from harness.targets import Target
+from harness.targets.base import Target
 
 LOOK = 0.1  # seconds between two decisions
 WAITS_EVERY = 1.0  # seconds between two questions for waits that have begun
@@ -82,19 +82,27 @@ class Rehearsal:
     picture: Picture = field(default_factory=Picture)
     _folding: threading.Lock = field(default_factory=threading.Lock)
     _last_wait: int = -1
+    _unwritable: OSError | None = None
     _exited: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         began = clock.monotonic()
-        with Journal(self.directory / "journal.jsonl") as journal:
-            self._journal = journal
-            self._write(self._started())
-            try:
-                self._story()
-            finally:
-                reason = self.broke_off or (f"unsupported: {self.unsupported}" if self.unsupported else "")
-                self._write(RunEnded(at=clock.now(), complete=not reason, reason=reason))
-                self.seconds, self.phase = clock.monotonic() - began, "done"
+        try:
+            with Journal(self.directory / "journal.jsonl") as journal:
+                self._journal = journal
+                self._recorded()
+        except OSError as error:  # nothing was begun
+            self.broke_off = f"the journal cannot be opened: {error}"
+        finally:
+            self.seconds, self.phase = clock.monotonic() - began, "done"
+
+    def _recorded(self) -> None:
+        self._write(self._started())
+        try:
+            self._story()
+        finally:
+            reason = self.broke_off or (f"unsupported: {self.unsupported}" if self.unsupported else "")
+            self._write(RunEnded(at=clock.now(), complete=not reason, reason=reason))
 
     def _story(self) -> None:
         stack = Stack(
@@ -305,7 +313,11 @@ class Rehearsal:
             log.info("%s: the waits so far: %s", self.scenario.id, error)
 
     def _write(self, event: Event) -> None:
-        self._journal.write(event)
+        """A journal that can no longer be written ends the story at its next `_pause`; the tear-down goes on."""
+        try:
+            self._journal.write(event)
+        except OSError as error:
+            self._unwritable = error
         with self._folding:
             self.picture.add(event)
         if isinstance(event, TaskStopped) and event.side and event.exit_code is not None:
@@ -331,9 +343,11 @@ class Rehearsal:
         self._write(Trouble(at=clock.now(), step=self.phase, message=told, fatal=True))
 
     def _pause(self, seconds: float) -> None:
-        """Wait, unless the run is interrupted: then tear-down is next."""
+        """Wait, unless the run is interrupted or has lost its journal: then tear-down is next."""
         if self.interrupted.wait(seconds):
             raise Interrupted("interrupted")
+        if self._unwritable:
+            raise StepFailed("writing the journal", self._unwritable)
 
     @property
     def status(self) -> Status:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import clock, compression, errors, report, summary, targets
+from harness import clock, compression, directory, errors, report, summary, targets
 from harness.compression import critical_path
 from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
@@ -22,8 +22,8 @@ from harness.runner.rehearsal import Rehearsal
 from harness.runner.sweep import sweep
 from harness.runner.versions import commit, versions, whoami
 from harness.scenario import OwnApp, Scenario
-from harness.targets import Target
-from harness.targets.base import RuntimeAsked
+from harness.targets.base import Asked, GoAhead, RuntimeAsked, Target
+from harness.words import ENGLISH, Speech
 
 REFRESH = 0.25
 AT_ONCE_PER_CPU = {"process": 4, "docker": 2}  # starting a container takes an engine more than starting a process
@@ -45,7 +45,8 @@ class RunAsked:
     as_json: bool = False
     app: OwnApp | None = None
     at_once: int | None = None
-    go_ahead: targets.GoAhead = field(default_factory=targets.GoAhead)
+    go_ahead: GoAhead = field(default_factory=GoAhead)
+    say: Speech = ENGLISH
 
 
 def run(asked: RunAsked) -> int:
@@ -55,7 +56,7 @@ def run(asked: RunAsked) -> int:
     for one in asked.scenarios:
         compression.compression_for(one, asked.compress)  # a factor that cannot be is refused before anything starts
     opened = targets.opened(
-        targets.Asked(
+        Asked(
             target=asked.target,
             home=asked.home,
             runtime=asked.runtime,
@@ -68,10 +69,12 @@ def run(asked: RunAsked) -> int:
     )
     with opened as target:
         plans = {one.id: _plan(asked, target, one) for one in asked.scenarios}
-        _say(asked, f"{target.name} target, {target.runtime} runtime ({target.why}); {len(plans)} scenarios")
+        _claim(asked)
+        begins = {"target": target.name, "runtime": target.runtime, "why": target.why, "count": len(plans)}
+        _say(asked, asked.say("run_begins", **begins))
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
     swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []
-    endings = [_judged(asked.out, scenario, rehearsals.get(scenario.id)) for scenario in asked.scenarios]
+    endings = [_judged(asked, scenario, rehearsals.get(scenario.id)) for scenario in asked.scenarios]
     leftovers = left + swept + [line for one in rehearsals.values() for line in one.left]
     _print(asked, endings, leftovers)
     code = exit_code(
@@ -94,6 +97,16 @@ def _plan(asked: RunAsked, target: Target, scenario: Scenario) -> compression.Pl
     if asked.compress != "auto":
         raise UsageError(f"--compress: the {target.name} target waits as long as AWS waits")
     return replace(compression.compression_for(scenario, target.pace), asked_for=False)
+
+
+def _claim(asked: RunAsked) -> None:
+    """A directory for each scenario that no other run writes to: two could begin in the same second. Raises UsageError."""
+    directory.made(asked.out, "the reports' directory")
+    for one in asked.scenarios:
+        try:
+            (asked.out / one.id).mkdir()
+        except FileExistsError:
+            raise UsageError(f"{asked.out} has another run of {one.id}; name another directory with --out") from None
 
 
 def exit_code(
@@ -134,7 +147,7 @@ def _rehearse(
             at_once = (
                 asked.at_once or target.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
             )
-            _side_by_side(list(rehearsals.values()), stop, at_once)
+            _side_by_side(list(rehearsals.values()), stop, at_once, asked.say)
     except KeyboardInterrupt:
         stop.set()
     finally:
@@ -143,7 +156,7 @@ def _rehearse(
     return rehearsals, left, stop.is_set()
 
 
-def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_once: int) -> None:
+def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_once: int, say: Speech) -> None:
     """Run each in its thread, the longest first and at most so many at once, and show them; Ctrl-C asks them to clean up, a
     second one leaves at once."""
     room = threading.Semaphore(at_once)
@@ -154,12 +167,12 @@ def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_onc
     ]
     for thread in threads:
         thread.start()
-    shown = progress()
+    shown = progress(say=say)
     try:
         _watch(rehearsals, threads, shown)
     except KeyboardInterrupt:
         stop.set()
-        print("interrupted: cleaning up; Ctrl-C again leaves at once", file=sys.stderr, flush=True)
+        print(say("interrupted"), file=sys.stderr, flush=True)
         try:
             _watch(rehearsals, threads, shown)
         except KeyboardInterrupt:
@@ -220,13 +233,14 @@ def _beyond_us(scenario: Scenario) -> str | None:
     return None
 
 
-def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:
+def _judged(asked: RunAsked, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:
     """Write the reports of one scenario, and say how it ended."""
-    directory = out / scenario.id
-    if not (directory / "journal.jsonl").is_file():
-        return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why="interrupted before it began")
-    report.write(directory)
-    result: dict[str, Any] = json.loads((directory / "result.json").read_text())
+    place = asked.out / scenario.id
+    if not (place / "journal.jsonl").is_file():
+        why = (rehearsal.broke_off if rehearsal else "") or asked.say("interrupted_before")
+        return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why=why)
+    report.write(place)
+    result: dict[str, Any] = json.loads((place / "result.json").read_text())
     paid = rehearsal.summary if rehearsal else None
     return Ending(
         scenario=scenario.id,
@@ -236,8 +250,8 @@ def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Endin
         failed=paid.failed if paid else 0,
         gap=paid.longest_gap if paid else 0.0,
         seconds=rehearsal.seconds if rehearsal else 0.0,
-        why=_why(result, rehearsal),
-        report=str(directory / "report.html"),
+        why=_why(result, rehearsal, asked.say),
+        report=str(place / "report.html"),
         expectations=tuple(
             Judged(one["name"], one["verdict"], one["measured"], one["limit"], one["n"])
             for one in result["expectations"]
@@ -245,7 +259,7 @@ def _judged(out: Path, scenario: Scenario, rehearsal: Rehearsal | None) -> Endin
     )
 
 
-def _why(result: dict[str, Any], rehearsal: Rehearsal | None) -> str:
+def _why(result: dict[str, Any], rehearsal: Rehearsal | None, say: Speech) -> str:
     """The first thing a reader wants to know when not all is met."""
     if rehearsal is not None and rehearsal.broke_off:
         return rehearsal.broke_off
@@ -253,15 +267,15 @@ def _why(result: dict[str, Any], rehearsal: Rehearsal | None) -> str:
         return str(result["why"])
     for one in result["expectations"]:
         if one["verdict"] != "met":
-            return f"{one['name']}: {one['measured']}, expected {one['limit']}"
+            return say("expected", name=one["name"], measured=one["measured"], limit=one["limit"])
     return ""
 
 
 def _print(asked: RunAsked, endings: Sequence[Ending], leftovers: Sequence[str]) -> None:
     for line in leftovers:
-        print(f"left behind: {line}", file=sys.stderr)
+        print(asked.say("left_behind", thing=line), file=sys.stderr)
     if not asked.as_json:
-        return print_endings(endings, _short(asked.out))
+        return print_endings(endings, _short(asked.out), say=asked.say)
     results = [asked.out / ending.scenario / "result.json" for ending in endings]
     told = {
         "out": str(asked.out),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 import subprocess
 from functools import cache
@@ -25,7 +26,10 @@ def versions() -> dict[str, str]:
 
 def whoami() -> str:
     """The person or CI account whose run this is."""
-    return getpass.getuser()
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container that runs as a number without a name
+        return f"uid {os.getuid()}"
 
 
 def commit(directory: Path) -> str | None:

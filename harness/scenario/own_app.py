@@ -14,6 +14,7 @@ from harness.scenario.service import VersionFrom
 from harness.scenario.values import Part, Path
 
 FILE = File("rehearsal.toml")
+SECTIONS = ("app", "aws", "emulator")  # of rehearsal.toml; the others are read where they are used
 
 
 class OwnApp(Part):
@@ -56,6 +57,9 @@ def load_own_app(file: File = FILE) -> OwnApp | None:
         told = tomllib.loads(file.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: {error}") from error
+    for section in told:
+        if section not in SECTIONS:
+            raise UsageError(f"{file}: [{section}] is no section of it{nearest(section, SECTIONS)}")
     if "app" not in told:
         return None
     try:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.targets import aws, local, localstack
-from harness.targets.base import Asked, GoAhead, Target
 
-TARGETS: dict[str, Callable[[Asked], AbstractContextManager[Target]]] = {
-    "local": local.opened,
-    "localstack": localstack.opened,
-    "aws": aws.opened,
-}
+if TYPE_CHECKING:
+    from harness.targets.base import Asked, Target
+
+TARGETS = ("local", "localstack", "aws")
 
 
 def opened(asked: Asked) -> AbstractContextManager[Target]:
-    """The target as a context: started on entry, stopped and swept on exit. Raises HarnessError."""
-    if asked.target not in TARGETS:
-        raise UsageError(f"{asked.target} is not a target; there are {', '.join(TARGETS)}")
-    return TARGETS[asked.target](asked)
+    """The target as a context: started on entry, stopped and swept on exit. Raises HarnessError.
 
+    Imported here, because the command line only needs the names of targets, and theirs are slow.
+    """
+    from harness.targets import aws, local, localstack
 
-__all__ = ["TARGETS", "Asked", "GoAhead", "Target", "opened"]
+    match asked.target:
+        case "local":
+            return local.opened(asked)
+        case "localstack":
+            return localstack.opened(asked)
+        case "aws":
+            return aws.opened(asked)
+    raise UsageError(f"{asked.target} is not a target; there are {', '.join(TARGETS)}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,9 @@ from urllib.parse import urlsplit
 import psutil
 
 from harness.errors import TargetUnavailable, UsageError
+from harness.targets.starting import STOPS_WITHIN
 
 RUNNER = "REHEARSAL_RUNNER"  # in the environment of an emulator that belongs to one run: "<pid>:<start time>"
-SECRETS = ("LOCALSTACK_AUTH_TOKEN",)  # LocalStack's own container gets it, and nobody else
-STOPS_WITHIN = 20.0
 ASK_TIMEOUT = 10.0
 
 
@@ -84,11 +81,6 @@ def mark() -> dict[str, str]:
     return {RUNNER: f"{own.pid}:{own.create_time():.2f}"}
 
 
-def inherited() -> dict[str, str]:
-    """The environment for what we start: this one, without the secrets that are meant for others alone."""
-    return {name: value for name, value in os.environ.items() if name not in SECRETS}
-
-
 def the_one(home: Path, port: int | None) -> Emulator:
     """The emulator that is meant. Raises TargetUnavailable where none runs, UsageError where it takes a --port to choose."""
     found = [one for one in running(home) if port is None or one.port == port]
@@ -124,17 +116,6 @@ def stop(pid: int) -> bool:
         process.wait(5)
         return False
     return True
-
-
-def exports(endpoint: str, region: str) -> Mapping[str, str]:
-    """What a shell needs so that every AWS tool talks to the emulator."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
 
 
 # The emulator is on this machine: no proxy is asked for it.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,12 +11,12 @@ from typing import Any
 from harness import images
 from harness.driver.ecs import image_of
 from harness.driver.elbv2 import LoadBalancer
-from harness.errors import EXIT_USAGE, TargetUnavailable, UsageError
+from harness.errors import TargetUnavailable, UsageError
 from harness.scenario import OwnApp, Scenario, Version
-from harness.targets import emulators
+from harness.targets import emulators, starting
 from harness.targets.base import Asked, RuntimeAsked, Target
+from harness.targets.starting import REGION
 
-REGION = "us-east-1"
 OTHER_ARCHITECTURE = {"amd64": "arm64", "arm64": "amd64"}
 
 
@@ -49,48 +47,12 @@ def choose_runtime(asked: RuntimeAsked) -> tuple[str, str]:
 @contextmanager
 def started(home: Path, runtime: str, *options: str) -> Iterator[str]:
     """An emulator of our own on a free port; its endpoint. It is stopped however this ends. `options`: more of its own."""
-    home.mkdir(parents=True, exist_ok=True)
-    log = home / "emulator.log"
-    command = [sys.executable, "-m", "harness.emulator", "--home", str(home), "--port", "0", "--runtime", runtime]
-    command += options
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the run, which still needs it to clean up
-            env={**emulators.inherited(), **emulators.mark()},
-        )
+    command = starting.command(home, "--port", "0", "--runtime", runtime, *options)
+    process, log = starting.start(command, home / "emulator.log", **emulators.mark())
     try:
-        yield ready(process, log)
+        yield starting.ready(process, log)
     finally:
-        _stop(process)
-
-
-def ready(process: subprocess.Popen[str], log: Path) -> str:
-    """The endpoint that a starting emulator announces. Raises TargetUnavailable with its last words."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if line.startswith("ready "):
-        return line.split()[1]
-    _stop(process)
-    said = [words for words in log.read_text(errors="replace").splitlines() if words.strip()]
-    why = (line.strip() or (said or ["no reason given"])[-1]).removeprefix("rehearse: ")
-    kind = UsageError if process.returncode == EXIT_USAGE else TargetUnavailable
-    raise kind(f"the emulator did not start: {why}")
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(emulators.STOPS_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+        starting.stop(process)
 
 
 def target(home: Path, endpoint: str, runtime: str, why: str) -> Target:

@@ -10,7 +10,7 @@ from harness import images
 from harness.driver import ecr
 from harness.driver.session import Session
 from harness.errors import UsageError
-from harness.targets import emulators, local
+from harness.targets import emulators, starting
 
 
 def push(home: Path, emulator: emulators.Emulator, image: str, asked: str) -> str:
@@ -35,4 +35,4 @@ def push(home: Path, emulator: emulators.Emulator, image: str, asked: str) -> st
 def _region(reference: images.Reference) -> str:
     """The name's own, else the shell's, else the default."""
     chosen = (os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
-    return reference.region or next(filter(None, chosen), local.REGION)
+    return reference.region or next(filter(None, chosen), starting.REGION)

@@ -181,7 +181,8 @@ def test_seed_profile_serves_by_tls_from_instances_and_goes(emulator: Running, d
         "the second instance to join",
     )
     template = deployment.physical("cluster", "LaunchTemplate")
-    deployment.update("cluster", "cluster-seed", **{**capacity, "InstanceType": "t3.medium"}, InstanceCount=2)
+    changed = deployment.update("cluster", "cluster-seed", **{**capacity, "InstanceType": "t3.medium"}, InstanceCount=2)
+    assert changed == [("Instances", "Modify", "False"), ("LaunchTemplate", "Modify", "False")]
     assert deployment.physical("cluster", "LaunchTemplate") == template
     versions = ec2.describe_launch_template_versions(LaunchTemplateId=template)["LaunchTemplateVersions"]
     assert [one["LaunchTemplateData"]["InstanceType"] for one in versions] == ["t3.small", "t3.medium"]

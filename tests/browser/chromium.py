@@ -15,6 +15,8 @@ from typing import Any
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from harness import clock, dashboard
 from harness.dashboard.server import Dashboard, started
@@ -46,11 +48,14 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
 
-    def window(self, width: int, height: int, *, dark: bool = False, print_: bool = False) -> Browser:
+    def window(
+        self, width: int, height: int, *, dark: bool = False, print_: bool = False, still: bool = False
+    ) -> Browser:
         """Before `open`: media queries are answered as given."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        features.append({"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"})
         media = "print" if print_ else ""
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
         return self
@@ -91,6 +96,23 @@ class Browser:
             ".then((result) => done(result.violations), (error) => done([{id: String(error), nodes: []}]))"
         )
         return [f"{one['id']}: {[node['target'] for node in one['nodes'][:3]]}" for one in found]
+
+    def point_at(self, selector: str, right: float = 0.5, down: float = 0.5) -> None:
+        """With a real pointer, at a place of the element: 0 is its left and its top, 1 its right and its bottom."""
+        self.js("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
+        element = self.driver.find_element(By.CSS_SELECTOR, selector)
+        size = element.size
+        ActionChains(self.driver).move_to_element_with_offset(
+            element, round((right - 0.5) * size["width"]), round((down - 0.5) * size["height"])
+        ).perform()
+
+    def tab_to(self, selector: str, at_most: int = 60) -> None:
+        """With the Tab key, as far as it takes."""
+        for _ in range(at_most):
+            self.keys(Keys.TAB)
+            if self.js("return document.activeElement.matches(arguments[0])", selector):
+                return
+        raise AssertionError(f"Tab never comes to {selector}")
 
     def keys(self, *keys: str) -> None:
         for key in keys:

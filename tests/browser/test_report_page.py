@@ -42,39 +42,43 @@ def test_report_page_is_accessible_and_fits(browser: Browser, page: Path, width:
 def test_report_page_in_korean_shows_no_english_word_of_its_own(browser: Browser, page: Path):
     browser.window(1280, 900).open(page).js("document.getElementById('lang-ko').click()")
     shown = browser.js("return document.body.innerText")
-    assert "무슨 일이 언제 있었나" in shown
+    assert "언제 무슨 일이 있었나" in shown
     assert "What happened, and when" not in shown
     assert "Limit in this run" not in shown
     assert browser.violations() == []
 
 
 def test_report_chart_tells_what_is_pointed_at(browser: Browser, page: Path):
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.by import By
-
     browser.window(1280, 900).open(page)
-    chart = browser.driver.find_element(By.CSS_SELECTOR, "svg.wide")
-    browser.js("arguments[0].scrollIntoView()", chart)
-    ActionChains(browser.driver).move_to_element_with_offset(chart, 0, 0).perform()
-    said = browser.text("#tip")
+    browser.point_at("svg.wide")
+    said = browser.text("#tip-")
     assert "AllowTraffic" in said
     assert "■ blue 90" in said
 
 
 def test_report_chart_is_walked_by_keyboard_to_the_failures(browser: Browser, page: Path):
     browser.window(1280, 900).open(page)
-    for _ in range(40):
-        browser.keys("\ue004")  # Tab
-        if browser.js("return document.activeElement.matches('svg.wide')"):
-            break
-    else:
-        pytest.fail("Tab never comes to the chart")
+    browser.tab_to("svg.wide")
     browser.keys("f")
-    assert "✘ failed" in browser.text("#tip")
+    assert "✘ failed" in browser.text("#tip-")
     first = browser.js("return document.activeElement.getAttribute('aria-valuenow')")
     browser.keys("\ue014")  # arrow right
     assert float(browser.js("return document.activeElement.getAttribute('aria-valuenow')")) > float(first)
-    assert browser.js("return document.activeElement.getAttribute('aria-valuetext')") == browser.text("#tip")
+    assert browser.js("return document.activeElement.getAttribute('aria-valuetext')") == browser.text("#tip-")
+
+
+def test_report_chart_speaks_the_language_that_is_shown(browser: Browser, page: Path):
+    """Its name for a screen reader, and the details of what was pointed at before the language was changed."""
+    browser.window(1280, 900).open(page)
+    named = (
+        "return document.getElementById(document.querySelector('svg.wide').getAttribute('aria-labelledby')).textContent"
+    )
+    browser.point_at("svg.wide")
+    assert browser.js(named).startswith("What happened, and when. Lifecycle events: 7")
+    browser.js("document.getElementById('lang-ko').click()")
+    assert browser.js(named).startswith("언제 무슨 일이 있었나. 수명 주기 이벤트 7개")
+    assert "■ 블루 90" in browser.text("#tip-")
+    assert browser.js("return document.documentElement.lang") == "ko"
 
 
 def test_report_prints_on_paper_without_controls(browser: Browser, page: Path):

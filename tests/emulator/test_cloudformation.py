@@ -79,13 +79,42 @@ def test_an_unknown_property_is_refused_by_name(stacks):
     stacks.delete(name)
 
 
+def test_a_list_is_no_text(stacks):
+    name = unique()
+    listed = {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": [name]}}
+    assert stacks.create(name, template({"Cluster": listed}))["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert stacks.failures(name)["Cluster"] == "Value of property ClusterName must be of type string"
+    stacks.delete(name)
+
+
+@pytest.mark.parametrize("on_failure", ["ROLLBACK", "DELETE"])
+def test_an_output_that_cannot_be_ends_in_a_sentence_of_its_own(stacks, on_failure):
+    name = unique()
+    body = template({"Cluster": CLUSTER}, Outputs={"Bad": {"Value": {"Fn::GetAtt": ["Cluster", "Nope"]}}})
+    stack = stacks.api.create_stack(StackName=name, TemplateBody=body, OnFailure=on_failure)["StackId"]
+    stacks.settled(stack)
+    reasons = [one.get("ResourceStatusReason") for one in stacks.events(stack)]
+    said = (
+        f"Requested attribute Nope does not exist in schema for Cluster. {on_failure.capitalize()} requested by user."
+    )
+    assert said in reasons
+    stacks.api.delete_stack(StackName=name)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         (template({"A": {"Type": "AWS::Nothing::AtAll"}}), "AWS::Nothing::AtAll"),
         (template({"A": {**CLUSTER, "DependsOn": "B"}}), "Unresolved resource dependencies [B]"),
         (template({"A": {**LOGS, "DependsOn": "B"}, "B": {**LOGS, "DependsOn": "A"}}), "Circular dependency"),
-        (template({"A": CLUSTER}, Transform="AWS::Serverless-2016-10-31"), "Transform"),
+        (
+            template({"A": CLUSTER}, Transform="AWS::Serverless-2016-10-31"),
+            "Transform section (AWS::Serverless-2016-10-31)",
+        ),
+        (
+            template({"A": CLUSTER}, Transform=["AWS::LanguageExtensions"]),
+            "Transform section (AWS::LanguageExtensions)",
+        ),
         (template({"A": CLUSTER}, Nonsense={}), "Nonsense"),
         (template({"A": CLUSTER}, Parameters={"P": {"Type": "String"}}), "[P] must have values"),
         ("Resources:\n  A: [", "line"),

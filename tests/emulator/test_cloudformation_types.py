@@ -422,3 +422,76 @@ def _release(aws: Any, stacks: Stacks, name: str, shown: dict[str, str]) -> None
     waiter.wait(deploymentId=deployment, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
     service = ecs.describe_services(cluster=shown["ClusterName"], services=[shown["ServiceName"]])["services"][0]
     assert service["taskDefinition"] == new
+
+
+def test_oidc_provider_and_interface_endpoint(aws, stacks):
+    iam, ec2, host = aws.client("iam"), aws.client("ec2"), f"{unique()}.example.com"
+    provider = {"Type": "AWS::IAM::OIDCProvider", "Properties": {"Url": f"https://{host}", "ClientIdList": ["a", "b"]}}
+    endpoint = {
+        "Type": "AWS::EC2::VPCEndpoint",
+        "Properties": {
+            "VpcEndpointType": "Interface",
+            "ServiceName": "com.amazonaws.us-east-1.codedeploy",
+            "VpcId": {"Ref": "Vpc"},
+            "SubnetIds": [{"Ref": "SubnetA"}],
+        },
+    }
+    resources = {**NETWORK, "Provider": provider, "Endpoint": endpoint}
+    with stacks.stack(template(resources, **outputs(Arn="Provider.Arn")), Tags=TAGS) as name:
+        arn = stacks.outputs(name)["Arn"]
+        assert arn.endswith(f":oidc-provider/{host}")
+        identity = stacks.physical(name, "Endpoint")
+        (found,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[identity])["VpcEndpoints"]
+        assert (found["VpcEndpointType"], found["Tags"]) == ("Interface", TAGS)
+        resources = changed(resources, "Provider", ThumbprintList=["a" * 40])
+        resources = changed(resources, "Endpoint", Tags=[{"Key": "team", "Value": "other"}])
+        applied(stacks, name, resources, **outputs(Arn="Provider.Arn"))
+        provided = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+        assert (provided["ThumbprintList"], sorted(provided["ClientIDList"])) == (["a" * 40], ["a", "b"])
+        assert stacks.physical(name, "Endpoint") == identity
+        (found,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[identity])["VpcEndpoints"]
+        assert found["Tags"] == [{"Key": "team", "Value": "other"}]
+        policy = changed(resources, "Endpoint", PolicyDocument={"Statement": []})
+        assert stacks.update(name, template(policy))["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+        assert "updating PolicyDocument" in stacks.failures(name)["Endpoint"]
+    with pytest.raises(botocore.exceptions.ClientError):
+        iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+
+
+def test_auto_scaling_group_of_a_launch_template(aws, stacks):
+    scaling = aws.client("autoscaling")
+    launch = {
+        "Type": "AWS::EC2::LaunchTemplate",
+        "Properties": {"LaunchTemplateData": {"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"}},
+    }
+    group = {
+        "Type": "AWS::AutoScaling::AutoScalingGroup",
+        "Properties": {
+            "LaunchTemplate": {
+                "LaunchTemplateId": {"Ref": "Launch"},
+                "Version": {"Fn::GetAtt": ["Launch", "LatestVersionNumber"]},
+            },
+            "VPCZoneIdentifier": [{"Ref": "SubnetA"}, {"Ref": "SubnetB"}],
+            "MinSize": "1",
+            "MaxSize": "3",
+            "Tags": [{"Key": "own", "Value": "x", "PropagateAtLaunch": False}],
+        },
+    }
+    resources = {**NETWORK, "Launch": launch, "Group": group}
+    with stacks.stack(template(resources), Tags=TAGS) as name:
+
+        def described() -> Any:
+            named = [stacks.physical(name, "Group")]
+            return scaling.describe_auto_scaling_groups(AutoScalingGroupNames=named)["AutoScalingGroups"][0]
+
+        tags = {tag["Key"]: tag["PropagateAtLaunch"] for tag in described()["Tags"]}
+        assert tags == {"team": True, "own": False}
+        assert [one["LifecycleState"] for one in described()["Instances"]] == ["InService"]
+        resources = changed(resources, "Group", DesiredCapacity="2", Tags=[])
+        resources = changed(
+            resources, "Launch", LaunchTemplateData={"ImageId": "ami-12c6146b", "InstanceType": "t3.small"}
+        )
+        applied(stacks, name, resources)
+        assert [tag["Key"] for tag in described()["Tags"]] == ["team"]
+        assert len(described()["Instances"]) == 2
+        assert described()["LaunchTemplate"]["Version"] == "2"

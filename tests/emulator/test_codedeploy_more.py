@@ -73,6 +73,9 @@ def trigger(*events: str, topic: str = TOPIC) -> list[dict[str, Any]]:
             "10",
         ),
         ({"ec2TagFilters": [{"Key": "a", "Type": "KEY_ONLY"}]}, "InvalidEC2TagException", "ec2TagFilters"),
+        ({"ec2TagSet": {"ec2TagSetList": [[{"Key": "a"}]]}}, "InvalidEC2TagException", "ec2TagFilters"),
+        ({"onPremisesInstanceTagFilters": [{"Key": "a"}]}, "InvalidTagException", "onPremisesInstanceTagFilters"),
+        ({"onPremisesTagSet": {"onPremisesTagSetList": [[{"Key": "a"}]]}}, "InvalidTagException", "onPremises"),
         ({"terminationHookEnabled": True}, "InvalidInputException", "terminationHookEnabled"),
     ],
 )  # fmt: skip

@@ -77,6 +77,19 @@ def test_cluster_is_created_once_described_and_deleted(ecs: Any, name: str):
     assert refused(ecs.list_services, cluster=name) == ("ClusterNotFoundException", "Cluster not found.")
 
 
+@pytest.mark.parametrize("name", ["a b", "x" * 256, "x/y"])
+def test_cluster_of_a_name_that_aws_does_not_take_is_refused(ecs: Any, name: str):
+    code, message = refused(ecs.create_cluster, clusterName=name)
+    assert code == "InvalidParameterException"
+    assert message.startswith("Cluster must match ^[a-zA-Z0-9\\-_]{1,255}$")
+
+
+def test_statistics_of_a_cluster_are_told_when_they_are_asked_for(ecs: Any, name: str):
+    assert ecs.create_cluster(clusterName=name)["cluster"]["statistics"] == []
+    (told,) = ecs.describe_clusters(clusters=[name], include=["STATISTICS"])["clusters"]
+    assert {"name": "runningFargateTasksCount", "value": "0"} in told["statistics"]
+
+
 def test_cluster_keeps_settings_and_capacity_providers(ecs: Any, cluster: str):
     settings = [{"name": "containerInsights", "value": "enabled"}]
     ecs.update_cluster_settings(cluster=cluster, settings=settings)

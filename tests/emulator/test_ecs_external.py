@@ -86,6 +86,26 @@ def test_task_sets_are_described_with_their_tags_and_missing_ones_named(story: S
     story(told)
 
 
+def test_client_token_makes_one_task_set_however_often_it_is_sent(story: Story):
+    async def told(ecs: OnEc2) -> None:
+        await ecs.join("i-1")
+        await create_service(ecs, 0)
+        definition = await ecs.definition("blue", memory=100)
+        asked = {"taskDefinition": definition, "loadBalancers": ecs.balancers(""), "launchType": "EC2", **OF}
+        one, again = [await ecs.call("CreateTaskSet", **asked, clientToken="once") for _ in range(2)]
+        assert one["taskSet"]["id"] == again["taskSet"]["id"]
+        assert len((await ecs.call("DescribeTaskSets", **OF))["taskSets"]) == 1
+        code, message = await refused(ecs.call("CreateTaskSet", **asked, clientToken="once", externalId="other"))
+        assert (code, message) == (
+            "InvalidParameterException",
+            "The client token was used with different parameters.",
+        )
+        other = await ecs.call("CreateTaskSet", **asked, clientToken="twice")
+        assert other["taskSet"]["id"] != one["taskSet"]["id"]
+
+    story(told)
+
+
 def test_what_a_task_set_cannot_be_is_refused(story: Story):
     async def told(ecs: OnEc2) -> None:
         await ecs.join("i-1")

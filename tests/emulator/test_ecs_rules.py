@@ -180,6 +180,8 @@ BAD_CONTAINERS = [
     ([{"name": "a", "image": "x", "dependsOn": [{"containerName": "b", "condition": "START"}]}], "depends on container 'b'"),
     ([{"name": "a", "image": "x", "dependsOn": [{"containerName": "a", "condition": "HEALTHY"}]}], "must have a health check"),
     ([{"name": "a", "image": "x", "dependsOn": [{"containerName": "a", "condition": "START"}]}], "circular dependency"),
+    ([{"name": "a", "image": "x", "memory": 4096}], "The 'memory' setting for container 'a' is greater than for the task."),
+    ([{"name": "a", "image": "x", "memoryReservation": 4096}], "'memory' setting for container 'a' is greater than"),
 ]  # fmt: skip
 
 

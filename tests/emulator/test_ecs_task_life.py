@@ -10,7 +10,7 @@ import pytest
 from harness import images
 from harness.emulator.cloud import AwsError
 from harness.emulator.runtime.base import not_found
-from harness.emulator.services.ecs_container_checks import health_check, log_options, refuse_unemulated
+from harness.emulator.services.ecs_container_checks import check_container, health_check, log_options, refuse_unemulated
 from tests.emulator.conftest import Running
 from tests.emulator.ecs_on_ec2 import OnEc2, told_on_ec2
 from tests.emulator.ecs_story import RUN, Emulated, put_image, told_in
@@ -329,15 +329,12 @@ def test_protected_task_survives_scaling_in(story: Story):
 @pytest.mark.parametrize(
     ("change", "names"),
     [
-        ({"volumes": [{"name": "data"}]}, "volumes"),
-        ({"container": {"environmentFiles": [{"type": "s3", "value": "x"}]}}, "environmentFiles"),
-        ({"container": {"mountPoints": [{"sourceVolume": "data"}]}}, "mountPoints"),
         ({"container": {"logConfiguration": {"logDriver": "splunk"}}}, "splunk"),
         ({"container": log_to("g", **{"awslogs-datetime-format": "%Y"})}, "awslogs-datetime-format"),
-        ({"container": {"restartPolicy": {"enabled": True}}}, "restartPolicy"),
+        ({"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}, "WINDOWS_SERVER_2022_CORE"),
     ],
 )
-def test_definition_with_something_that_would_have_no_effect_is_refused_by_name(change: dict[str, Any], names: str):
+def test_definition_with_a_value_that_would_have_no_effect_is_refused_by_name(change: dict[str, Any], names: str):
     container = {"name": "app", "portMappings": [], **change.pop("container", {})}
     with pytest.raises(AwsError, match=names) as error:
         refuse_unemulated({**change, "containerDefinitions": [container]})
@@ -354,3 +351,17 @@ def test_health_check_has_dockers_defaults_and_bounds():
             health_check({"healthCheck": wrong})
         assert error.value.code == "ClientException"
     assert log_options({"logConfiguration": {"logDriver": "json-file"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("container", "says"),
+    [
+        (log_to("g", log_key="log", labels="a"), "Log driver awslogs disallows options: labels, log_key"),
+        ({"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": 1}]}, "nofile must not be above its hard limit"),
+    ],
+)
+def test_container_that_ecs_would_not_register_is_refused(container: dict[str, Any], says: str):
+    with pytest.raises(AwsError, match=says) as error:
+        check_container(container)
+    assert error.value.code == "ClientException"
+    check_container({"ulimits": [{"name": "nofile", "softLimit": 2, "hardLimit": -1}]})

@@ -1,6 +1,7 @@
 """The facts of ECS blue/green that are most likely to be got wrong, one test each; the numbers are the reference's (section I)."""
 
 import json
+import secrets
 import socket
 import subprocess
 import threading
@@ -12,10 +13,10 @@ from typing import Any
 
 import pytest
 import requests
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from harness import clock
-from tests.emulator.clients import AWS, environment
+from tests.emulator.clients import AWS, environment, until
 from tests.emulator.release import ALL_AT_ONCE, CANARY, Release
 from tests.emulator.test_deployment import EIGHT
 
@@ -39,12 +40,16 @@ def service(release: Release) -> dict[str, Any]:
 
 
 def alarm(release: Release, state: str) -> str:
-    name, cloudwatch = f"{release.name}-alarm", release.aws.client("cloudwatch")
-    cloudwatch.put_metric_alarm(AlarmName=name, MetricName="Errors", Namespace="Test", Statistic="Sum", Period=3600,
+    put_alarm(release.aws, f"{release.name}-alarm", state)
+    return f"{release.name}-alarm"
+
+
+def put_alarm(aws: Any, name: str, state: str, period: int = 3600) -> None:
+    cloudwatch = aws.client("cloudwatch")
+    cloudwatch.put_metric_alarm(AlarmName=name, MetricName="Errors", Namespace="Test", Statistic="Sum", Period=period,
                                 EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
                                 TreatMissingData="ignore")  # fmt: skip
     cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
-    return name
 
 
 def watched(release: Release, state: str) -> str:
@@ -145,6 +150,38 @@ def test_07_alarm_makes_the_deployment_stopped_and_not_failed_also_one_already_r
         "message": "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the "
         f"affected deployments have been stopped. Activated alarms: <{name}>",
     }
+
+
+def test_07_ecs_itself_ignores_an_alarm_that_was_red_before(aws: Any):
+    ecs, name = aws.client("ecs"), f"r{secrets.token_hex(3)}"
+    put_alarm(aws, name, "ALARM", period=60)
+    ecs.create_cluster(clusterName=name)
+    container = {"name": "app", "image": "sampleapp:v1", "memory": 64}
+    ecs.register_task_definition(family=name, containerDefinitions=[container])
+    watched = {"alarms": {"enable": True, "rollback": True, "alarmNames": [name]}}
+    ecs.create_service(
+        cluster=name, serviceName="web", taskDefinition=name, desiredCount=0, deploymentConfiguration=watched
+    )
+
+    def deployment() -> dict[str, Any]:
+        (service,) = ecs.describe_services(cluster=name, services=["web"])["services"]
+        return dict(service["deployments"][0])
+
+    assert until(lambda: deployment()["rolloutState"] != "IN_PROGRESS" and deployment())["rolloutState"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("strategy", ["BLUE_GREEN", "LINEAR", "CANARY"])
+def test_07_blue_green_of_ecs_itself_is_refused_by_name(aws: Any, strategy: str):
+    """The other half of the fact is of a strategy that is not emulated: no release of that kind is half done."""
+    ecs, name = aws.client("ecs"), f"r{secrets.token_hex(3)}"
+    ecs.create_cluster(clusterName=name)
+    asked = {"strategy": strategy, "alarms": {"enable": True, "rollback": True, "alarmNames": ["red"]}}
+    with pytest.raises(ClientError) as error:
+        ecs.create_service(
+            cluster=name, serviceName="web", taskDefinition=name, desiredCount=1, deploymentConfiguration=asked
+        )
+    assert error.value.response["Error"]["Code"] == "NotImplemented"
+    assert f"strategy {strategy} is not emulated" in error.value.response["Error"]["Message"]
 
 
 def test_08_all_at_once_can_succeed_with_sick_tasks(aws: Any):

@@ -184,9 +184,9 @@ def test_function_of_the_same_name_is_a_conflict(functions: Functions):
         (
             {"Layers": ["arn:aws:lambda:us-east-1:1:layer:x:1"]},
             "NotImplemented",
-            "Layers of a function is not emulated",
+            "CreateFunction with Layers is not emulated",
         ),
-        ({"Publish": True}, "NotImplemented", "Publish of a function is not emulated"),
+        ({"Publish": True}, "NotImplemented", "CreateFunction with Publish is not emulated"),
     ],
 )
 def test_wrong_setting_is_refused_by_name(functions: Functions, settings: dict[str, Any], code: str, said: str):

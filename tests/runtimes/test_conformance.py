@@ -17,7 +17,7 @@ import pytest
 from harness import clock, images
 from harness.emulator.runtime import docker as docker_runtime
 from harness.emulator.runtime import process as process_runtime
-from harness.emulator.runtime.base import CannotPull, Container, ContainerSpec, Runtime
+from harness.emulator.runtime.base import CannotPull, CannotStart, Container, ContainerSpec, Runtime
 
 ROOT = Path(__file__).parent.parent.parent
 SWEEP = {"process": process_runtime.sweep, "docker": docker_runtime.sweep}
@@ -146,6 +146,28 @@ def test_memory_over_the_limit_kills_with_the_reason_of_ecs(kind: str, tmp_path:
                 end = await container.wait()
             assert end.code in (137, 1)  # the engine kills the container's first process, or one of its children
             assert end.reason == "OutOfMemoryError: Container killed due to memory usage"
+
+    asyncio.run(story())
+
+
+def test_ulimits_hold_for_the_container(kind: str, tmp_path: Path):
+    told = "while [ $(ulimit -Sn) != 512 ]; do sleep 0.05; done; echo soft $(ulimit -Sn) hard $(ulimit -Hn)"
+
+    async def story() -> None:
+        limits = {"nofile": (512, 1024), "core": (0, 0)}
+        async with running(kind, tmp_path, ulimits=limits, command=("/bin/sh", "-c", told)) as container:
+            async with asyncio.timeout(20):
+                assert (await container.wait()).code == 0
+            assert "soft 512 hard 1024" in await container.logs()
+
+    asyncio.run(story())
+
+
+def test_ulimit_that_cannot_be_set_fails_the_start(kind: str, tmp_path: Path):
+    async def story() -> None:
+        with pytest.raises(CannotStart, match="CannotStartContainerError"):
+            async with running(kind, tmp_path, ulimits={"nosuch": (1, 1)}):
+                pass
 
     asyncio.run(story())
 

@@ -1,6 +1,7 @@
 """A run that is stopped in the middle: asked to, it cleans up; killed, `rehearse sweep` does."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def test_interrupted_run_cleans_up_and_exits_130(number: signal.Signals, tmp_pat
         assert isinstance(events[-1], journal.RunEnded)
         assert (events[-1].complete, events[-1].reason) == (False, "interrupted")
         assert journal.of(events, journal.TornDown)[-1].left == ()
+        assert left_running(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="another process's limits are set through Linux's prlimit")
+def test_run_whose_disk_is_full_cleans_up_and_says_so(tmp_path: Path):
+    with in_the_middle(tmp_path) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, 1))
+        printed, _ = process.communicate(timeout=60)
+        assert process.returncode == 3, printed
+        assert "result.json cannot be written" in printed.splitlines()[-1]
+        assert "Traceback" not in printed
         assert left_running(tmp_path) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import TargetUnavailable, UsageError
-from harness.targets import Asked
+from harness.targets.base import Asked
 from harness.targets.localstack import choose_way, composed, endpoint, executed, not_shown, reached, served_by
 from harness.targets.localstack.canary import Canary
 from harness.targets.localstack.survey import Clients, survey

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.targets import emulators
+from harness.targets import emulators, starting
 from harness.targets.localstack import container, core
 from tests.emulator.conftest import ROOT
 
@@ -75,7 +75,7 @@ def test_python_3_13_is_the_named_one_then_the_paths_then_pyenvs_and_only_if_it_
 
 def test_nothing_that_we_start_inherits_the_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("LOCALSTACK_AUTH_TOKEN", TOKEN)
-    assert TOKEN not in repr(emulators.inherited())
+    assert TOKEN not in repr(starting.inherited())
     assert TOKEN not in repr(core.variables(4566, tmp_path))
     done = subprocess.run(
         [sys.executable, "-m", "harness.cli", "up", "--port", "0", "--runtime", "process", "--detach"],

@@ -168,6 +168,39 @@ def test_results_do_not_go_into_a_file(place: Path):
     assert (said.code, said.error) == (2, "--out a.yaml: it must be a directory")
 
 
+@pytest.mark.parametrize("verb", ["run", "up", "build"])
+def test_state_directory_that_cannot_be_made_is_named(place: Path, verb: str):
+    (place / "state").write_text("a file in the way")
+    words = {"run": ("--runtime", "process", write(place, EXAMPLE)), "up": ("--runtime", "process", "--port", "0")}
+    said = rehearse(place, verb, *words.get(verb, ()), REHEARSAL_HOME="state", **NO_ENGINE)
+    assert said.code == 2
+    assert f"{place}/state" in said.err.splitlines()[-1]
+    assert "cannot be made: " in said.err.splitlines()[-1]
+    assert "Traceback" not in said.err
+
+
+def test_reports_directory_that_cannot_be_made_ends_the_run_before_anything_is_deployed(place: Path):
+    said = rehearse(place, "run", "--runtime", "process", write(place, EXAMPLE), "--out", "/proc/out")
+    assert (said.code, said.out) == (2, "")
+    assert (
+        said.err.splitlines()[-1]
+        == "rehearse: the reports' directory /proc/out cannot be made: No such file or directory"
+    )
+
+
+def test_run_does_not_write_into_another_runs_journal(place: Path):
+    (place / "out" / "an-example").mkdir(parents=True)
+    said = rehearse(place, "run", "--runtime", "process", write(place, EXAMPLE), "--out", "out")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.splitlines()[-1] == "rehearse: out has another run of an-example; name another directory with --out"
+
+
+def test_section_that_rehearsal_toml_does_not_have_is_refused(place: Path):
+    (place / "rehearsal.toml").write_text("[emulatr]\nregistry_port = 5000\n")
+    said = rehearse(place, "lint", write(place, EXAMPLE))
+    assert (said.code, said.error) == (2, "rehearsal.toml: [emulatr] is no section of it; did you mean `emulator`?")
+
+
 # ---- help, lint
 
 
@@ -252,7 +285,7 @@ def test_docker_that_was_asked_for_and_is_not_there_is_exit_code_3(place: Path, 
     write(place, EXAMPLE)
     said = rehearse(place, *words, "--runtime", "docker", **NO_ENGINE)
     assert (said.code, said.out) == (3, "")
-    assert said.error.startswith("--runtime docker: no Docker engine answers")
+    assert "--runtime docker: no Docker engine answers" in said.error
     assert "process" in said.error
 
 

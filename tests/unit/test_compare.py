@@ -1,14 +1,18 @@
 """Two runs compared from their journals: the page, the table and the exit code."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
+from rich.cells import cell_len
 
 from harness import journal as j
-from harness.report import compare, compare_page
+from harness.report import compare, compare_page, moments
+from harness.report.differing import timelines
 from tests.unit import story
 from tests.unit.story import T0
 
@@ -81,13 +85,44 @@ def test_compare_of_packs_names_a_scenario_that_one_lacks(tmp_path: Path):
     assert "only in A" in compare_page.text(comparison)
 
 
-def test_compare_page_has_both_timelines_on_one_scale_and_no_script(tmp_path: Path):
+def test_compare_page_has_both_timelines_on_one_scale_and_one_script_of_the_reports(tmp_path: Path):
     of = story.scenario(EXPECTED)
     text = compare_page.text(two(tmp_path, story.rolled_back(of), story.happy(of)))
     assert text.count('class="chart wide"') == 2
-    assert "<script" not in text
+    assert text.count("<script>") == 1
+    assert moments.script() in text
+    assert str(escape(moments.policy(moments.script()))) in text
     ids = [part.split('"')[0] for part in text.split(' id="')[1:]]
     assert len(ids) == len(set(ids))
+
+
+def test_timelines_of_two_runs_are_marked_where_they_differ_and_only_there(tmp_path: Path):
+    """Both shift to 10 % at 13.4 s; A goes back at 25.4 s, B forward at 30 s; A's users meet errors in between."""
+    of = story.scenario(EXPECTED)
+    (pair,) = two(tmp_path, story.rolled_back(of), story.happy(of)).pairs
+    assert pair.a is not None
+    assert pair.b is not None
+    a, b = timelines(pair.a, pair.b)
+    assert (a.start, a.end, a.width, a.top) == (b.start, b.end, b.width, b.top)
+    assert {band.key for band in a.bands if band.differs} == {(False, "AllowTraffic")}
+    assert {band.name for band in b.bands if band.differs} == {"AllowTraffic", "AfterAllowTraffic", ""}
+    assert {mark.kind for mark in a.marks if mark.differs} == {"alarm", "over", "rollback"}
+    told = [(round(one.start, 1), round(one.end, 1), one.told.en) for one in a.differences if one.kind == "weights"]
+    assert told == [(25.4, 30, "≠ B: ■ 90 ▲ 10"), (30, round(a.until, 1), "≠ B: ■ 0 ▲ 100")]
+    failed = [one for one in a.differences if one.kind == "failed"]
+    assert (failed[0].start, failed[-1].end) == (13, 26)
+    assert {one.told.en for one in failed} == {"≠ ✘ failed, not in B"}
+    assert {one.told.en for one in b.differences if one.kind == "failed"} == {"≠ ✘ failed in A only"}
+
+
+def test_timelines_of_the_same_run_are_not_marked(tmp_path: Path):
+    of = story.scenario(EXPECTED)
+    (pair,) = two(tmp_path, story.rolled_back(of), story.rolled_back(of)).pairs
+    assert pair.a is not None
+    assert pair.b is not None
+    for one in timelines(pair.a, pair.b):
+        assert one.differences == ()
+        assert not any(part.differs for part in (*one.bands, *one.marks))
 
 
 def test_compare_page_escapes_what_a_task_said(tmp_path: Path):
@@ -108,6 +143,29 @@ def test_compare_verb_exits_0_for_the_same_verdicts_and_1_for_others(tmp_path: P
     done = subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done.stdout + done.stderr
     assert (tmp_path / "compare.html").is_file()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "euc_kr"])
+def test_compare_verb_speaks_korean_where_the_locale_does(tmp_path: Path, encoding: str):
+    """In columns of equal cells; what an old encoding cannot write does not break it."""
+    of = story.scenario(EXPECTED)
+    for name, events in (("a", story.rolled_back(of)), ("b", story.happy(of))):
+        story.written(tmp_path / name, events)
+    command = [sys.executable, "-m", "harness.cli", "compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    environment = {**os.environ, "LC_ALL": "", "LANG": "ko_KR.UTF-8", "PYTHONIOENCODING": encoding}
+    command += ["--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment, timeout=60)
+    assert done.returncode == 1, done.stderr
+    text = done.stdout.decode(encoding)
+    assert "판정이 다른 시나리오: told" in text
+    assert "미충족 (succeeded)" in text
+    rows = [
+        line.rpartition(" ")[0]
+        for line in text.splitlines()
+        if line.endswith((" local", " process", " 24", " –", " ?"))
+    ]
+    assert len(rows) > 5
+    assert len({cell_len(row) for row in rows}) == 1
 
 
 def test_compare_of_a_directory_without_a_journal_is_a_usage_error(tmp_path: Path):

@@ -53,6 +53,29 @@ def test_picture_does_not_foretell_what_ends_when_something_happens():
     assert (told.name, told.remaining, told.aws_remaining) == ("Install", None, None)
 
 
+def test_longest_gap_never_falls_while_answers_are_on_their_way():
+    """The journal is read a moment after what it tells of: until an answer is overdue, nobody has missed it."""
+    made = picture(running(*story.traffic(0, 18, "v1")))
+    seen = [made.users.gap(T0 + 17.95 + late) for late in (0.0, 0.2, 0.4)]
+    assert max(seen) < 0.1
+    assert made.users.gap(T0 + 19) == pytest.approx(1.05, abs=0.01)
+
+
+def test_news_are_told_in_both_languages():
+    made = picture(
+        running(
+            *story.weights((13.4, 10)),
+            j.TargetHealthSeen(at=T0 + 14, side="green", states={"healthy": 1, "draining": 2}),
+            j.TaskStopped(at=T0 + 15, task="abcdef0123", side="blue", stop_code="X", reason="bye", exit_code=0),
+        )
+    )
+    assert [(one["text"], one["ko"]) for one in made.news][-3:] == [
+        ("production listener: blue 90 %, green 10 %", "프로덕션 리스너: 블루 90 %, 그린 10 %"),
+        ("green target group: 1 healthy, 2 draining", "그린 대상 그룹: 정상 1, 드레이닝 2"),
+        ("blue task abcdef01 stopped: bye, exit code 0", "블루 태스크 abcdef01 중지: bye, 종료 코드 0"),
+    ]
+
+
 def test_picture_in_real_time_has_one_clock():
     wait = j.Waited(at=T0 + 13.4, why="after 10 %", declared=300, effective=300)
     events = [story.started(OF, compression=1.0), *running(wait)[1:]]

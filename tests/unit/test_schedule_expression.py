@@ -183,9 +183,7 @@ def test_invocation_that_fails_is_tried_again_as_the_policy_says():
     "more",
     [
         {"FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5}},
-        {"KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/k"},
         {"Target": {**TARGET, "Arn": "arn:aws:scheduler:::aws-sdk:cloudformation:deleteStack"}},
-        {"Target": {**TARGET, "DeadLetterConfig": {"Arn": "arn:aws:sqs:us-east-1:123456789012:q"}}},
     ],
 )
 def test_schedule_that_is_not_emulated_is_refused_by_name(more: dict[str, Any]):

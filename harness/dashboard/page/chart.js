@@ -32,7 +32,7 @@ export class Chart {
       legend: { show: false },
       padding: [14, 8, 0, 0],
       cursor: { y: false, drag: { setScale: false, x: false, y: false } },
-      scales: { x: { time: false }, y: { range: (plot, low, high) => [0, Math.max(5, high * 1.12)] } },
+      scales: { x: { time: false }, y: { range: (plot, low, high) => [0, Math.max(5, high)] } },
       axes: [{ ...axis, size: 30, space: 70 }, { ...axis, size: 44, space: 26 }],
       series: [{}, ...KINDS.map((kind) => ({ fill: colour(paint[kind]), stroke: colour(paint[kind]), width: 0, paths: bars, points: { show: false } }))],
       hooks: { draw: [(plot) => this.crosses(plot)], setCursor: [(plot) => this.point(plot)] },
@@ -65,14 +65,15 @@ export class Chart {
     const zero = Math.floor(told.zero);
     this.raw = told.users.seconds.map(([at, ...counts]) => [at - zero, ...counts]);
     if (!told.ended) this.raw.pop(); // the second that is not over yet would look like a dip
-    const stacked = KINDS.map((kind, index) => this.raw.map((row) => row.slice(1, 5 - index).reduce((sum, one) => sum + one, 0)));
+    const sum = (row, index) => row.slice(1, 5 - index).reduce((all, one) => all + one, 0);
+    const stacked = KINDS.map((kind, index) => this.raw.map((row) => (row[4 - index] ? sum(row, index) : null))); // none behind another
     const after = this.raw.length ? [this.raw.at(-1)[0] + 1] : []; // uPlot makes bars as wide as the distance of two points
     this.data = [[...this.raw.map((row) => row[0]), ...after], ...stacked.map((row) => [...row, ...after.map(() => null)])];
     this.plot.setData(this.data, false);
     const first = this.raw.length ? this.raw[0][0] : 0, last = this.raw.length ? this.raw.at(-1)[0] + 1 : 0;
     this.plot.batch(() => {
       this.plot.setScale("x", { min: first, max: Math.max(last, first + (told.ended ? 10 : LEAST)) });
-      this.plot.setScale("y", { min: 0, max: Math.max(5, ...stacked[0]) });
+      this.plot.setScale("y", { min: 0, max: Math.max(5, ...this.raw.map((row) => sum(row, 0))) * 1.12 }); // room for the crosses
     });
     this.parent.setAttribute("aria-label", `${word("requests_per_second")}: ${told.users.requests} ${word("requests")}, ${told.users.failed} ${word("failed")}`);
   }

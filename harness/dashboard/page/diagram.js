@@ -2,31 +2,49 @@
 import { svg, once, text, attribute } from "./dom.js";
 import { word, looks } from "./words.js";
 
-const WIDE = 900, HIGH = 350;
-const LISTENER = { production: 78, test: 248 };
-const GROUP = { blue: 18, green: 186 };
-const TASK_WIDE = 98, TASK_HIGH = 62, ROW = 4;
+// Where things stand: side by side on a wide window, one under the other on a phone.
+const WIDE = {
+  width: 900, height: 350, users: [4, 84], listener: { production: [178, 78], test: [178, 248] },
+  group: { blue: [434, 18], green: [434, 186], width: 462, height: 156, tasks: 40, row: 4, rows: 2, states: (x, y) => ({ x: x + 450, y: y + 26, "text-anchor": "end" }) },
+  first: "M100 119 H178",
+  pipe: ([x, y], [gx, gy], side, route) => { const from = y + (side === "blue" ? 28 : 54), to = gy + 50 + (route === "test" ? 30 : 0); return `M${x + 158} ${from} C ${x + 202} ${from} ${gx - 50} ${to} ${gx} ${to}`; },
+};
+const TALL = {
+  width: 480, height: 500, users: [192, 4], listener: { production: [40, 110], test: [282, 110] },
+  group: { blue: [4, 256], green: [244, 256], width: 232, height: 240, tasks: 62, row: 2, rows: 3, states: (x, y) => ({ x: x + 14, y: y + 50 }) },
+  first: "M240 74 C 240 96 119 88 119 110",
+  pipe: ([x, y], [gx, gy], side, route) => { const from = x + (side === "blue" ? 50 : 108), to = gx + (route === "test" ? 160 : 72); return `M${from} ${y + 82} C ${from} ${y + 118} ${to} ${gy - 34} ${to} ${gy}`; },
+};
+const phone = matchMedia("(max-width:900px)");
+const TASK_WIDE = 98;
 const STATE = { bad: ["unhealthy", "unavailable"], wait: ["initial", "draining", "unused"] };
 
 export class Diagram {
   constructor(parent) {
+    this.parent = parent;
+    this.told = null;
+    phone.addEventListener("change", () => { this.draw(); if (this.told) this.update(this.told); });
+    this.draw();
+  }
+
+  draw() {
+    const at = this.at = phone.matches ? TALL : WIDE;
     this.flows = {};
-    this.root = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", preserveAspectRatio: "xMidYMid meet" });
+    this.root = svg("svg", { viewBox: `0 0 ${at.width} ${at.height}`, role: "img", preserveAspectRatio: "xMidYMid meet" });
     this.title = svg("title");
     this.root.append(this.title);
     this.pipes = svg("g");
-    this.users = this.node(4, 84, 96, 70, "");
-    this.listeners = { production: this.node(178, LISTENER.production, 158, 82, ""), test: this.node(178, LISTENER.test, 158, 82, "") };
+    this.users = this.node(...at.users, 96, 70, "");
+    this.listeners = { production: this.node(...at.listener.production, 158, 82, ""), test: this.node(...at.listener.test, 158, 82, "") };
     this.groups = { blue: this.group("blue"), green: this.group("green") };
-    this.pipe("users", "M100 119 H178", "blue");
+    this.pipe("users", at.first, "blue");
     for (const route of ["production", "test"]) {
       for (const side of ["blue", "green"]) {
-        const from = LISTENER[route] + (side === "blue" ? 28 : 54), to = GROUP[side] + 50 + (route === "test" ? 30 : 0);
-        this.pipe(`${route}-${side}`, `M336 ${from} C 380 ${from} 384 ${to} 434 ${to}`, side);
+        this.pipe(`${route}-${side}`, at.pipe(at.listener[route], at.group[side], side, route), side);
       }
     }
     this.root.prepend(this.pipes);
-    parent.replaceChildren(this.root);
+    this.parent.replaceChildren(this.root);
   }
 
   node(x, y, width, height, kind) {
@@ -42,11 +60,11 @@ export class Diagram {
   }
 
   group(side) {
-    const y = GROUP[side];
+    const [x, y] = this.at.group[side], { width, height, states } = this.at.group;
     const made = {
-      box: svg("rect", { x: 434, y, width: 462, height: 156, class: `box ${side}` }),
-      name: svg("text", { x: 448, y: y + 26, class: `big t-${side}` }),
-      states: svg("text", { x: 884, y: y + 26, "text-anchor": "end" }),
+      box: svg("rect", { x, y, width, height, class: `box ${side}` }),
+      name: svg("text", { x: x + 14, y: y + 26, class: `big t-${side}` }),
+      states: svg("text", states(x, y)),
       tasks: svg("g"),
     };
     this.root.append(svg("g", {}, made.box, made.name, made.states, made.tasks));
@@ -63,8 +81,9 @@ export class Diagram {
   }
 
   update(told) {
+    this.told = told;
     const rate = told.users.rate, side = dominant(told);
-    this.say(this.users, [word("users"), `${rate ? rate.toFixed(0) : told.users.asked}/s`, ""]);
+    this.say(this.users, [word("users"), rate || told.users.asked ? `${rate ? rate.toFixed(0) : told.users.asked}/s` : "", ""]);
     this.stream("users", rate ? 100 : 0, side, rate);
     for (const [route, node] of Object.entries(this.listeners)) {
       const listener = told.listeners[route];
@@ -96,20 +115,20 @@ export class Diagram {
     const group = this.groups[side];
     text(group.name, `${looks("side", side).symbol} ${word("target_group", { side: looks("side", side).text })}`);
     const states = Object.entries(told.states).filter(([, count]) => count);
-    text(group.states, states.length ? states.map(([state, count]) => `${count} ${looks("health", state).text}`).join(", ") : early ? "" : word("no_targets"));
+    text(group.states, states.length ? states.map(([state, count]) => word("count_of", { count, state: looks("health", state).text })).join(", ") : early ? "" : word("no_targets"));
     attribute(group.states, "class", states.some(([state]) => STATE.bad.includes(state)) ? "t-failed" : "");
-    once(group.tasks, [told.tasks, told.more, told.stopped, early, word("users")], () => tasks(side, told, early));
+    once(group.tasks, [told.tasks, told.more, told.stopped, early, word("users")], () => tasks(this.at.group, side, told, early));
   }
 }
 
-function tasks(side, told, early) {
-  const y = GROUP[side] + 40;
-  const rows = told.tasks.length > ROW ? 2 : 1, perRow = rows === 1 ? ROW : Math.max(ROW, Math.ceil(told.tasks.length / 2));
-  const wide = Math.min(TASK_WIDE, 436 / perRow - 8), high = rows === 1 ? 84 : 51;
-  const drawn = told.tasks.map((task, index) => taskBox(task, 448 + (index % perRow) * (wide + 8), y + Math.floor(index / perRow) * (high + 5), wide, high));
+function tasks(group, side, told, early) {
+  const [x, top] = group[side], y = top + group.tasks, inner = group.width - 26;
+  const rows = Math.min(group.rows, Math.ceil(told.tasks.length / group.row)), perRow = Math.max(group.row, Math.ceil(told.tasks.length / group.rows));
+  const wide = Math.min(TASK_WIDE, inner / perRow - 8), high = rows <= 1 ? 84 : 51;
+  const drawn = told.tasks.map((task, index) => taskBox(task, x + 14 + (index % perRow) * (wide + 8), y + Math.floor(index / perRow) * (high + 5), wide, high));
   const notes = [told.more ? word("more_tasks", { count: told.more }) : "", told.stopped ? word("stopped_tasks", { count: told.stopped }) : ""].filter(Boolean);
-  if (!told.tasks.length) drawn.push(svg("text", { x: 448, y: y + 40, class: "quiet" }, word(early ? "not_seen" : "no_tasks")));
-  if (notes.length) drawn.push(svg("text", { x: 884, y: y + 110, "text-anchor": "end", class: "quiet" }, notes.join(", ")));
+  if (!told.tasks.length) drawn.push(svg("text", { x: x + 14, y: y + 40, class: "quiet" }, word(early ? "not_seen" : "no_tasks")));
+  if (notes.length) drawn.push(svg("text", { x: x + group.width - 12, y: top + group.height - 6, "text-anchor": "end", class: "quiet" }, notes.join(", ")));
   return drawn;
 }
 

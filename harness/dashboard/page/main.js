@@ -6,7 +6,13 @@ import { Chart, legend } from "./chart.js";
 import * as panels from "./panels.js";
 
 const token = keptToken();
-let told = null, listed = { runs: [], starting: null }, chosen = "", stream = null, diagram = null, chart = null, noticed = 0;
+// What is shown before there is a run: the same picture, still empty.
+const NOTHING = {
+  title: null, scenario: "", versions: {}, config: "", target: "", runtime: null, compression: 1, phase: "", doing: "", ended: false, zero: 0, verdict: null,
+  listeners: { production: { url: "", weights: null }, test: { url: "", weights: null } }, sides: Object.fromEntries(["blue", "green"].map((side) => [side, { version: "", states: {}, tasks: [], more: 0, stopped: 0 }])),
+  lifecycle: [], clocks: null, deployment_clock: null, deployments: [], alarms: [], users: { requests: 0, failed: 0, gap: 0, rate: 0, asked: 0, seconds: [] }, news: [], failures: [],
+};
+let told = null, listed = { runs: [], starting: null, busy: false }, chosen = "", stream = null, diagram = null, chart = null, noticed = 0;
 
 function keptToken() {
   const given = location.hash.slice(1);
@@ -60,28 +66,34 @@ function shownRun() {
 
 function show() {
   const run = shownRun(), starting = listed.starting;
-  for (const button of document.querySelectorAll("[data-action]")) button.disabled = !canAct(run);
-  byId("start").disabled = !token || listed.runs.some((one) => one.live) || Boolean(starting && starting.running);
+  for (const button of document.querySelectorAll("[data-action]")) button.disabled = !canAct(run, button.dataset.action);
+  byId("start").disabled = !token || listed.busy || listed.runs.some((one) => one.live) || Boolean(starting && starting.running);
   if (starting && !starting.running) notice(`${starting.scenario}: ${word("not_started")}: ${starting.said}`, true);
   if (starting && starting.running) notice(`${starting.scenario}: ${word("starting")}`, false);
-  if (!told || !run) return notice(listed.runs.length || starting ? byId("notice").textContent : word("no_run"), false, true);
-  panels.head(told);
-  panels.numbers(told);
-  panels.lifecycle(told);
-  panels.alarms(told);
-  panels.lists(told);
-  panels.verdict(told, run.id);
-  diagram.update(told);
-  chart.update(told);
-  once(byId("legend"), [told.versions, told.users.failed, current()], () => legend(told));
+  draw(told && run ? told : NOTHING, run ? run.id : "");
+  if (!told || !run) return listed.runs.length || starting ? undefined : notice(word("no_run"), false, true);
   if (told.problem) notice(told.problem, true);
-  else if (!told.ended && !run.live) notice(word("broke_off"), true);
+  else if (!told.ended && !run.live && !run.ended) notice(word("broke_off"), true);
   else if (Date.now() > noticed) notice(token ? "" : word("look_only"), false, true);
 }
 
-function canAct(run) {
+function draw(shown, id) {
+  panels.head(shown);
+  panels.numbers(shown);
+  panels.lifecycle(shown);
+  panels.alarms(shown);
+  panels.lists(shown);
+  panels.verdict(shown, id);
+  diagram.update(shown);
+  chart.update(shown);
+  once(byId("legend"), [shown.versions, shown.users.failed, current()], () => legend(shown));
+}
+
+// A deployment can be continued only while it waits for somebody, or before it ends the old tasks.
+function canAct(run, action) {
   const newest = told && told.deployments.at(-1);
-  return Boolean(token && run && run.live && newest && !["Succeeded", "Failed", "Stopped"].includes(newest.status));
+  const going = token && run && run.live && newest && !["Succeeded", "Failed", "Stopped"].includes(newest.status);
+  return Boolean(going && (action !== "continue" || newest.status === "Ready" || told.doing === "termination wait"));
 }
 
 function options() {
@@ -89,7 +101,9 @@ function options() {
     el("option", { value: "" }, word("newest")),
     ...listed.runs.map((run) => el("option", { value: run.id, selected: run.id === chosen ? "" : null }, `${run.live ? "▶" : run.verdict ? looks("verdict", run.verdict).symbol : "?"} ${run.scenario} ${new Date(run.started * 1000).toLocaleTimeString()}`)),
   ]);
+  const picked = byId("scenarios").value;
   once(byId("scenarios"), [scenarios(), current()], () => scenarios().map((one) => el("option", { value: one.id }, `${one.id}: ${either(one.title)}`)));
+  if (picked) byId("scenarios").value = picked;
 }
 
 async function start() {

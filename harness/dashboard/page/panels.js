@@ -6,13 +6,14 @@ const BAD = ["failed", "refused", "alarm"];
 
 export function head(told) {
   text(byId("title"), either(told.title) || told.scenario || "rehearse");
-  const facts = [told.versions.blue ? `${told.versions.blue} → ${told.versions.green}` : "", told.config, told.target, told.runtime, told.compression > 1 ? word("full_compression", { factor: told.compression }) : ""];
+  const facts = [told.versions.blue ? `${told.versions.blue} → ${told.versions.green}` : "", told.config.replace("CodeDeployDefault.", ""), told.target, told.runtime, told.compression > 1 ? word("full_compression", { factor: told.compression }) : ""];
   text(byId("facts"), facts.filter(Boolean).join(" · "));
+  byId("facts").title = [told.scenario, told.config].filter(Boolean).join(", ");
   const state = byId("state"), verdict = told.verdict ? looks("verdict", told.verdict.verdict) : null;
   const failed = told.deployments.length > 1 || told.deployments.some((one) => ["Failed", "Stopped"].includes(one.status));
-  text(state, verdict ? `${verdict.symbol} ${verdict.text}` : `${told.ended ? "●" : failed ? "↩" : "▶"} ${doing(told)}`);
+  text(state, !told.phase ? "" : verdict ? `${verdict.symbol} ${verdict.text}` : `${told.ended ? "●" : failed ? "↩" : "▶"} ${doing(told)}`);
   state.style.color = verdict ? `var(--verdict-${told.verdict.verdict})` : failed ? "var(--failed)" : "";
-  document.title = `${state.textContent} · ${told.scenario} · rehearse`;
+  document.title = [state.textContent, told.scenario, "rehearse"].filter(Boolean).join(" · ");
   if (byId("spoken").textContent !== state.textContent) text(byId("spoken"), state.textContent);
 }
 
@@ -21,6 +22,7 @@ export function doing(told) {
 }
 
 export function numbers(told) {
+  if (!told.phase) return once(byId("numbers"), null, () => []);
   const users = told.users, shown = [
     ["requests", users.requests.toLocaleString(), false],
     ["failed", users.failed.toLocaleString(), users.failed > 0],
@@ -29,7 +31,7 @@ export function numbers(told) {
   ];
   const clock = told.deployment_clock;
   if (clock) shown.push(["deployment", `${seconds(clock.elapsed)}`, false], ["deployment_aws", `${seconds(clock.aws_elapsed)}`, false]);
-  once(byId("numbers"), [shown, current()], () => shown.map(([name, value, bad]) =>
+  return once(byId("numbers"), [shown, current()], () => shown.map(([name, value, bad]) =>
     el("div", {}, el("dt", {}, label(name)), el("dd", { class: bad ? "bad" : null }, bad ? `✘ ${value}` : value))));
 }
 
@@ -43,8 +45,17 @@ export function lifecycle(told) {
   const newest = told.deployments.at(-1);
   text(byId("lifecycle-h"), newest && newest.rollback ? `↩ ${word("rollback_deployment")}` : word("lifecycle"));
   clocks(told.clocks);
-  const rows = told.lifecycle.map((one) => [one.name, one.status, one.status === "Pending" || one.status === "Skipped" ? "" : seconds(one.seconds), one.status === "Failed" ? one.diagnostics : null]);
+  const ended = told.deployments.length > 1 ? told.deployments.map((one) => [one.id, one.status, one.error, one.rollback]) : [];
+  once(byId("ended"), [ended, current()], () => ended.map(deployment));
+  const ran = newest && newest.rollback ? told.lifecycle.filter((one) => one.status !== "Skipped") : told.lifecycle; // a rollback skips nearly all
+  const rows = ran.map((one) => [one.name, one.status, one.status === "Pending" || one.status === "Skipped" ? "" : seconds(one.seconds), one.status === "Failed" ? one.diagnostics : null]);
   once(byId("events"), [rows, current()], () => rows.length ? rows.map(event) : [el("li", {}, el("span", {}), el("span", {}, word("no_deployment")))]);
+}
+
+function deployment([id, status, error, rollback]) {
+  const seen = looks("lifecycle", status), row = el("li", {}, `${seen.symbol} ${rollback ? word("rollback_deployment") : word("deployment")} ${id}: ${seen.text}${error ? `, ${error}` : ""}`);
+  row.style.color = `var(--lifecycle-${status})`;
+  return row;
 }
 
 function event([name, status, took, why]) {
@@ -66,7 +77,7 @@ function clocks(told) {
 }
 
 export function alarms(told) {
-  once(byId("alarms"), [told.alarms, current()], () => told.alarms.length ? told.alarms.map((one) => {
+  once(byId("alarms"), [told.alarms, current()], () => !told.phase ? [] : told.alarms.length ? told.alarms.map((one) => {
     const seen = looks("alarm", one.state), row = el("li", { title: one.reason }, el("span", {}, `${seen.symbol} ${one.name}: ${seen.text}`));
     row.style.color = `var(--alarm-${one.state})`;
     row.style.fontWeight = one.state === "ALARM" ? "700" : "";
@@ -80,7 +91,7 @@ export function lists(told) {
 }
 
 function row(one, zero) {
-  return el("li", { class: BAD.includes(one.kind) ? "bad" : null }, el("time", {}, `${(one.at - zero).toFixed(1).replace("-0.0", "0.0")} s`), el("span", {}, `${moment(one.kind)} ${one.text}`));
+  return el("li", { class: BAD.includes(one.kind) ? "bad" : null }, el("time", {}, `${(one.at - zero).toFixed(1).replace("-0.0", "0.0")} s`), el("span", {}, `${moment(one.kind)} ${either({ en: one.text, ko: one.ko })}`));
 }
 
 export function verdict(told, run) {
@@ -92,13 +103,13 @@ export function verdict(told, run) {
     strong.style.color = `var(--verdict-${judged.verdict})`;
     const link = el("a", { href: `/report/${run.split("/").map(encodeURIComponent).join("/")}`, target: "_blank", rel: "noopener" }, word("report"));
     return [el("p", {}, strong, " ", judged.why ? `${judged.why} ` : "", link), el("table", {},
-      el("thead", {}, el("tr", {}, ...["verdict", "measured", "limit"].map((name) => el("th", { scope: "col" }, word(name))))),
+      el("thead", {}, el("tr", {}, ...["expectation", "measured", "limit"].map((name) => el("th", { scope: "col" }, word(name))))),
       el("tbody", {}, ...judged.results.map((one) => result(one))))];
   });
 }
 
 function result(one) {
-  const seen = looks("verdict", one.verdict), name = el("th", { scope: "row" }, `${seen.symbol} ${one.name}`);
+  const seen = looks("verdict", one.verdict), name = el("th", { scope: "row" }, `${seen.symbol} ${either(one.label)}`);
   name.style.color = `var(--verdict-${one.verdict})`;
   return el("tr", {}, name, el("td", {}, value(one.measured)), el("td", {}, value(one.limit)));
 }

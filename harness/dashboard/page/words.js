@@ -26,5 +26,5 @@ export function looks(table, name) {
 }
 
 export const moment = (kind) => look.moment[kind];
-export const phase = (name) => either(look.phase[name]) || either(look.words[name]) || name;
+export const phase = (name) => name.startsWith("rollback ") ? word("rollback_status", { status: name.slice(9) }) : either(look.phase[name]) || either(look.words[name]) || name;
 export const seconds = (value) => (value === null || value === undefined ? "–" : value < 10 ? `${value.toFixed(1)} s` : value < 600 ? `${Math.round(value)} s` : `${Math.floor(value / 60)} min`);

@@ -19,7 +19,8 @@ POLICY = {True: "Retain", False: "Delete"}
 async def changes_of(cloud: Cloud, region: Region, stack: Stack, wanted: Stack) -> list[Change]:
     """From `stack` to `wanted`, which has the new template and parameters. ResourceChange members, AWS's spelling.
 
-    A property that comes from a resource that is itself replaced is told as Dynamic: its value is known only then.
+    A property that comes from a resource that is itself replaced, or from an attribute that an update moves, is told as Dynamic: its
+    value is known only then. `uncertain` has those: a logical id, or `id.attribute`.
     """
     scope = await scope_of(cloud, region, wanted)
     declared = wanted.template["Resources"]
@@ -28,14 +29,14 @@ async def changes_of(cloud: Cloud, region: Region, stack: Stack, wanted: Stack) 
         if one.made is not None:
             scope.made[name] = (one.made.physical_id, one.made.attributes)
     answer: list[Change] = []
-    replaced: set[str] = set()
+    uncertain: set[str] = set()
     for name in names:
         old, raw = stack.resources.get(name), declared[name].get("Properties") or {}
         if old is None:
-            replaced.add(name)
+            uncertain.add(name)
             answer.append(_resource("Add", name, declared[name]["Type"]))
             continue
-        change = await _modification(cloud, wanted, scope, old, raw, replaced)
+        change = await _modification(cloud, wanted, scope, old, raw, uncertain)
         if change is not None:
             answer.append(change)
     answer += [_removal(one) for name, one in stack.resources.items() if name not in names]
@@ -57,12 +58,12 @@ def _removal(one: Resource) -> Change:
 
 
 async def _modification(
-    cloud: Cloud, wanted: Stack, scope: functions.Scope, old: Resource, raw: Mapping[str, Any], replaced: set[str]
+    cloud: Cloud, wanted: Stack, scope: functions.Scope, old: Resource, raw: Mapping[str, Any], uncertain: set[str]
 ) -> Change | None:
-    """None where nothing changes. Adds the resource to `replaced` where it may become a new one."""
+    """None where nothing changes. Adds to `uncertain` what the resource makes so."""
     kind, static, dynamic = kind_of(old.type), dict[str, Any](), set[str]()
     for name, value in raw.items():
-        if {target for target, _ in functions.references(value)} & replaced:
+        if any({target, f"{target}.{attribute}"} & uncertain for target, attribute in functions.references(value)):
             dynamic.add(name)
             continue
         try:
@@ -80,7 +81,8 @@ async def _modification(
     certain = kind.replaced_by({name: old.properties.get(name) for name in names}, static_only(static, names))
     replacement = "True" if certain else "Conditional" if recreating else "False"
     if replacement != "False":
-        replaced.add(old.logical_id)
+        uncertain.add(old.logical_id)
+    uncertain |= {f"{old.logical_id}.{attribute}" for attribute in kind.moving}
     details = [
         _detail(name, name in recreating, "Dynamic" if name in dynamic else "Static")
         for name in sorted(names | dynamic)

@@ -15,6 +15,7 @@ class LaunchTemplate(Kind):
     """Every change of its data is a version of the same template. Its own tags are TagSpecifications; stack tags do not reach it."""
 
     type, name = "AWS::EC2::LaunchTemplate", "LaunchTemplateName"
+    moving = frozenset({"LatestVersionNumber"})
 
     async def create(self, at: At, properties: Properties) -> Made:
         template = {"LaunchTemplateName": at.name(128), **properties}

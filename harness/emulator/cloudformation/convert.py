@@ -92,8 +92,10 @@ def _boolean(value: Any) -> bool:
 
 
 def _text(shape: Shape, value: Any) -> str:
-    """Numbers and truth values as text, documents (policies) as JSON; an enum keeps its own letters."""
-    if isinstance(value, dict | list):
+    """Numbers and truth values as text, documents (policies) as JSON; an enum keeps its own letters. Raises ValueError for a list."""
+    if isinstance(value, list):
+        raise ValueError
+    if isinstance(value, dict):
         return json.dumps(value)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     words = shape.enum if isinstance(shape, StringShape) else []

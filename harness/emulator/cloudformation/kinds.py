@@ -90,11 +90,13 @@ def tagged(properties: Properties, tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 class Kind:
-    """A resource type. `name` is the property that names its resources, where one does; `stack_tags`: whether they reach it."""
+    """A resource type. `name` is the property that names its resources, where one does; `stack_tags`: whether they reach it;
+    `moving`: attributes that are others after an update, so that who asks for one changes, too."""
 
     type: ClassVar[str]
     name: ClassVar[str] = ""
     stack_tags: ClassVar[bool] = False
+    moving: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def spec(self) -> Spec:

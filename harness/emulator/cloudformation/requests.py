@@ -10,17 +10,11 @@ from harness.emulator.cloudformation.state import Stack
 from harness.emulator.cloudformation.template import Template
 from harness.emulator.cloudformation.updating import Wanted
 
-REFUSED = (
-    "StackPolicyBody", "StackPolicyURL", "StackPolicyDuringUpdateBody", "StackPolicyDuringUpdateURL", "RollbackConfiguration",
-    "ResourceTypes", "ResourcesToImport", "RetainExceptOnCreate", "DeploymentMode",
-)  # fmt: skip
 IAM = re.compile(r"AWS::IAM::(AccessKey|Group|InstanceProfile|ManagedPolicy|Policy|Role|User|UserToGroupAddition)")
 
 
 def refuse(request: Request, operation: str) -> None:
-    for member in REFUSED:
-        if request.get(member):
-            raise not_emulated("cloudformation", f"{operation} with {member}")
+    """Raises NotImplemented for a deployment mode; members that are refused as such are in members/cloudformation.py."""
     mode = request.get("DeploymentConfig", {}).get("Mode", "STANDARD")
     if mode != "STANDARD":
         raise not_emulated("cloudformation", f"{operation} with the deployment mode {mode}")

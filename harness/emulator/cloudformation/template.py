@@ -86,13 +86,18 @@ def _check(template: Template) -> None:
         raise invalid(f"Invalid template property or properties [{', '.join(unknown)}]")
     for section in NOT_EMULATED:
         if section in template:
-            raise invalid(f"the template's {section} section is not emulated by rehearse")
+            raise invalid(f"the template's {section} section ({_names(template[section])}) is not emulated by rehearse")
     resources = template.get("Resources")
     if not isinstance(resources, dict) or not resources:
         raise invalid("Template format error: At least one Resources member must be defined.")
     for name, resource in resources.items():
         _check_resource(name, resource)
     functions.check_references(template)
+
+
+def _names(section: Any) -> str:
+    """`AWS::LanguageExtensions`: what stands in a section, for a refusal."""
+    return ", ".join(map(str, section if isinstance(section, list | dict) else [section]))
 
 
 def _check_resource(name: str, resource: Any) -> None:

@@ -49,15 +49,12 @@ class Work:
             return
         for name, one in stack.resources.items():
             one.retained &= stack.template["Resources"][name].get("DeletionPolicy") == "Retain"
-        said = f"{failed} Rollback requested by user."
         if on_failure == "DO_NOTHING":
             stack.become("CREATE_FAILED", failed)
-        elif on_failure == "DELETE":
-            stack.become("DELETE_IN_PROGRESS", failed.replace("Rollback", "Delete"))
-            await self._end("DELETE", await self.remove(list(stack.resources)))
-        else:
-            stack.become("ROLLBACK_IN_PROGRESS", said)
-            await self._end("ROLLBACK", await self.remove(list(stack.resources)))
+            return
+        back = "DELETE" if on_failure == "DELETE" else "ROLLBACK"
+        stack.become(f"{back}_IN_PROGRESS", f"{failed.rstrip('.')}. {back.capitalize()} requested by user.")
+        await self._end(back, await self.remove(list(stack.resources)))
 
     async def _begin_and_make(self) -> str:
         """Why it failed; empty where everything is made."""

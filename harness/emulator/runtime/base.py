@@ -79,6 +79,7 @@ class ContainerSpec:
     memory_mib: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     launch_type: str = "FARGATE"  # how an image that cannot run here fails (D.2)
+    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # name -> (soft, hard), -1 is unlimited
 
 
 @dataclass(frozen=True, slots=True)

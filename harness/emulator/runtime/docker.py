@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from docker.client import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types.containers import Ulimit
 
 from harness import images
 from harness.emulator.runtime.base import (
@@ -136,6 +137,7 @@ class DockerRuntime:
             labels={**spec.labels, HOME_LABEL: home_label(self.home), "rehearsal.task": spec.task_id},
             ports={f"{port}/tcp": ("127.0.0.1", None) for port in spec.ports},
             mem_limit=spec.memory_mib * 1024 * 1024 if spec.memory_mib else None,
+            ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in spec.ulimits.items()] or None,
             detach=True,
         )
         try:

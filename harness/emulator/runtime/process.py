@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -82,7 +83,8 @@ class ProcessRuntime:
                     stderr=output,
                     start_new_session=True,
                 )
-        except OSError as error:
+            await _limit(process, spec)
+        except (OSError, ValueError) as error:
             raise CannotStart(f"CannotStartContainerError: {error}") from error
         addresses = {other: ("127.0.0.1", port if other == manifest.port else closed[other]) for other in spec.ports}
         container = ProcessContainer(
@@ -105,6 +107,20 @@ class ProcessRuntime:
         for container in containers:
             container.kill()
         await asyncio.gather(*(container.wait() for container in containers))
+
+
+async def _limit(process: asyncio.subprocess.Process, spec: ContainerSpec) -> None:
+    """Its ulimits, right after it was started; what it starts inherits them. Raises OSError or ValueError, and then it is gone."""
+    try:
+        for name, limits in spec.ulimits.items():
+            number = getattr(resource, f"RLIMIT_{name.upper()}", None)
+            if number is None or not hasattr(resource, "prlimit"):
+                raise ValueError(f"this system sets no ulimit {name}")
+            resource.prlimit(process.pid, number, limits)
+    except (OSError, ValueError):
+        process.kill()
+        await process.wait()
+        raise
 
 
 def _argv(manifest: images.Manifest, spec: ContainerSpec) -> tuple[str, ...]:

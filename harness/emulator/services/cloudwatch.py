@@ -52,8 +52,6 @@ class CloudWatch:
     # ---- metrics
 
     def put_metric_data(self, caller: Caller, request: Request) -> Answer:
-        if "EntityMetricData" in request:
-            raise AwsError("NotImplemented", "cloudwatch:PutMetricData with EntityMetricData is not emulated", 501)
         now, metrics = self._cloud.clock.now(), self._regions[caller].metrics
         parsed = [
             (Metric.of(datum, request["Namespace"]), datum.get("Unit", "None"), _time(datum, now), Samples.of(datum))
@@ -134,11 +132,6 @@ class CloudWatch:
         return {}
 
     def describe_alarms(self, caller: Caller, request: Request) -> Answer:
-        for name in ("ChildrenOfAlarmName", "ParentsOfAlarmName"):
-            if name in request:
-                raise AwsError(
-                    "NotImplemented", f"cloudwatch:DescribeAlarms with {name} is not emulated: no composite alarms", 501
-                )
         if "AlarmNames" in request and "AlarmNamePrefix" in request:
             raise AwsError("ValidationError", "AlarmNames and AlarmNamePrefix cannot be given together")
         if not _metric_alarms_asked(request):

@@ -8,7 +8,6 @@ from harness.emulator.cloud import Answer, AwsError, Caller, Request, not_emulat
 from harness.emulator.services.ecr_base import Base
 from harness.emulator.services.ecr_front import USER
 from harness.emulator.services.ecr_repositories import policy_text
-from harness.emulator.services.ecr_state import Raw
 
 
 class Registry(Base):
@@ -30,10 +29,7 @@ class Registry(Base):
 
     def put_replication_configuration(self, caller: Caller, request: Request) -> Answer:
         """There is one registry, so only "no replication" can be set."""
-        configuration: Raw = request["replicationConfiguration"]
-        if configuration["rules"]:
-            raise not_emulated("ecr", "PutReplicationConfiguration(with rules)")
-        return {"replicationConfiguration": configuration}
+        return {"replicationConfiguration": request["replicationConfiguration"]}
 
     # ---- policy: kept and shown; every caller may do everything here
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.emulator.cloud import Answer, AwsError, Caller, Request, not_emulated
+from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.services import ecr_lifecycle
 from harness.emulator.services.ecr_base import Base, no_such, page, tags_of
 from harness.emulator.services.ecr_state import (
@@ -151,8 +151,6 @@ class Repositories(Base):
         preview = repository.preview
         if preview is None:
             raise no_such("Lifecycle policy preview", "LifecyclePolicyPreviewNotFoundException", repository)
-        if request.get("imageIds") or request.get("filter"):
-            raise not_emulated("ecr", "GetLifecyclePolicyPreview(imageIds, filter)")
         results = [
             {
                 "imageTags": list(image.tags),

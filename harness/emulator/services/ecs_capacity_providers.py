@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.emulator.cloud import Answer, AwsError, Caller, Request, not_emulated
+from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.services.ecs_lookup import (
     Raw,
     client_error,
@@ -47,9 +47,6 @@ async def create_capacity_provider(ecs: Ecs, caller: Caller, request: Request) -
         raise client_error(
             "The specified capacity provider name is invalid. The name cannot be prefixed with aws, ecs, or fargate."
         )
-    for member in ("managedInstancesProvider", "cluster"):
-        if request.get(member):
-            raise not_emulated("ecs", f"CreateCapacityProvider with {member}")
     raw = request.get("autoScalingGroupProvider")
     if not raw:
         raise invalid("An autoScalingGroupProvider must be specified.")
@@ -67,9 +64,6 @@ async def create_capacity_provider(ecs: Ecs, caller: Caller, request: Request) -
 
 
 async def update_capacity_provider(ecs: Ecs, caller: Caller, request: Request) -> Answer:
-    for member in ("managedInstancesProvider", "cluster"):
-        if request.get(member):
-            raise not_emulated("ecs", f"UpdateCapacityProvider with {member}")
     provider = ecs.regions[caller].providers.get(last_part(request["name"]))
     if provider is None:
         raise client_error(_not_found(request["name"]))
@@ -82,8 +76,6 @@ async def update_capacity_provider(ecs: Ecs, caller: Caller, request: Request) -
 
 def delete_capacity_provider(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     region, name = ecs.regions[caller], last_part(request["capacityProvider"])
-    if request.get("cluster"):
-        raise not_emulated("ecs", "DeleteCapacityProvider with cluster")
     if name in FARGATE_PROVIDERS:
         raise client_error("The FARGATE and FARGATE_SPOT capacity providers are reserved and cannot be deleted.")
     if name not in region.providers:
@@ -101,8 +93,6 @@ def delete_capacity_provider(ecs: Ecs, caller: Caller, request: Request) -> Answ
 
 def describe_capacity_providers(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     region = ecs.regions[caller]
-    if request.get("cluster"):
-        raise not_emulated("ecs", "DescribeCapacityProviders with cluster")
     names = [last_part(name) for name in request.get("capacityProviders") or (*FARGATE_PROVIDERS, *region.providers)]
     known = {**{name: _fargate(caller, name) for name in FARGATE_PROVIDERS}}
     known |= {name: shown(provider, request) for name, provider in region.providers.items()}

@@ -14,24 +14,11 @@ from harness.emulator.services.ecs_wishes import check_wishes
 if TYPE_CHECKING:
     from harness.emulator.services.ecs import Ecs
 
-NOT_EMULATED_YET = (
-    "serviceRegistries",
-    "serviceConnectConfiguration",
-    "volumeConfigurations",
-    "vpcLatticeConfigurations",
-    "gatewayConnectors",
-    "monitoring",
-    "role",
-    "referenceId",
-)
-
 
 def refuse_unemulated(operation: str, request: Request) -> None:
-    """Raises NotImplemented naming the first member that would have no effect here."""
-    for member in NOT_EMULATED_YET:
-        value = request.get(member)
-        if value and value != {"enabled": False}:
-            raise not_emulated("ecs", f"{operation} with {member}")
+    """Raises NotImplemented naming what would have no effect here, and is not refused as a member (members/ecs.py)."""
+    if request.get("serviceRegistries"):
+        raise not_emulated("ecs", f"{operation} with serviceRegistries")
     if request.get("availabilityZoneRebalancing") == "ENABLED":
         raise not_emulated("ecs", f"{operation} with availabilityZoneRebalancing ENABLED")
 
@@ -89,10 +76,6 @@ async def check_placement(ecs: Ecs, caller: Caller, definition: TaskDefinition, 
 def read_load_balancers(raws: Sequence[Raw] | None) -> tuple[LoadBalancer, ...]:
     balancers = []
     for raw in raws or ():
-        if raw.get("loadBalancerName"):
-            raise not_emulated("ecs", "a service behind a Classic Load Balancer")
-        if raw.get("advancedConfiguration"):
-            raise not_emulated("ecs", "loadBalancers[].advancedConfiguration")
         if not raw.get("targetGroupArn"):
             raise invalid("A load balancer needs a targetGroupArn.")
         balancers.append(LoadBalancer(raw["targetGroupArn"], raw.get("containerName", ""), raw.get("containerPort", 0)))

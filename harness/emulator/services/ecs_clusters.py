@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.services.ecs_capacity_providers import check_providers, check_unused
 from harness.emulator.services.ecs_checks import launch_type_of
-from harness.emulator.services.ecs_lookup import Raw, find_cluster, given, last_part, missing, page, tags_in, with_tags
+from harness.emulator.services.ecs_lookup import (
+    Raw,
+    find_cluster,
+    given,
+    invalid,
+    last_part,
+    missing,
+    page,
+    tags_in,
+    with_tags,
+)
 from harness.emulator.services.ecs_state import Cluster
 
 if TYPE_CHECKING:
     from harness.emulator.services.ecs import Ecs
 
+CLUSTER_NAME = re.compile(r"[a-zA-Z0-9\-_]{1,255}")
 SETTINGS = (
     "settings",
     "configuration",
@@ -25,6 +37,8 @@ SETTINGS = (
 def create_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """Idempotent: an active cluster of that name is given back."""
     name = request.get("clusterName") or "default"
+    if not CLUSTER_NAME.fullmatch(name):
+        raise invalid(f"Cluster must match ^{CLUSTER_NAME.pattern}$, but was {name}")
     region = ecs.regions[caller]
     providers, strategy = request.get("capacityProviders") or [], request.get("defaultCapacityProviderStrategy") or []
     check_providers(region, providers, strategy)
@@ -33,7 +47,7 @@ def create_cluster(ecs: Ecs, caller: Caller, request: Request) -> Answer:
         cluster = region.clusters[name] = Cluster(
             name, caller.arn("ecs", f"cluster/{name}"), given(request, SETTINGS), tags_in(request)
         )
-    return {"cluster": shown(cluster, {"include": ["TAGS", "SETTINGS", "CONFIGURATIONS", "STATISTICS"]})}
+    return {"cluster": shown(cluster, {"include": ["TAGS", "SETTINGS", "CONFIGURATIONS"]})}
 
 
 def describe_clusters(ecs: Ecs, caller: Caller, request: Request) -> Answer:

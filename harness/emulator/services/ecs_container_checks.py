@@ -1,5 +1,5 @@
-"""What a container definition may ask for: its health check and its log, and the members that are refused because they would have no
-effect here. Roles, ulimits and the ephemeral storage are recorded without effect: nothing of a rehearsal depends on them."""
+"""What a container definition may ask for: its health check, its limits and its log; and the values that are refused because they would
+have no effect here. Members that are refused as a whole are in harness/emulator/members/ecs.py."""
 
 from __future__ import annotations
 
@@ -10,13 +10,6 @@ from harness.emulator.cloud import not_emulated
 from harness.emulator.services.ecs_lookup import Raw, client_error
 from harness.emulator.services.ecs_state import HealthCheck, LogOptions
 
-DOCUMENT_LACKS = ("volumes", "proxyConfiguration", "inferenceAccelerators", "pidMode", "ipcMode")
-CONTAINER_LACKS = (
-    "environmentFiles", "mountPoints", "volumesFrom", "links", "firelensConfiguration", "resourceRequirements",
-    "repositoryCredentials", "disableNetworking", "credentialSpecs", "systemControls", "workingDirectory", "user", "hostname",
-    "dnsServers", "dnsSearchDomains", "extraHosts", "privileged", "readonlyRootFilesystem", "dockerSecurityOptions",
-    "linuxParameters", "interactive", "pseudoTerminal",
-)  # fmt: skip
 HEALTH_RANGES = {  # member -> (default, lowest, highest), D.3
     "interval": (30, 5, 300),
     "timeout": (5, 2, 60),
@@ -25,21 +18,16 @@ HEALTH_RANGES = {  # member -> (default, lowest, highest), D.3
 }
 LOG_DRIVERS = ("awslogs", "json-file", "none")
 LOG_OPTIONS_UNKNOWN = ("awslogs-datetime-format", "awslogs-multiline-pattern")
+LOG_OPTIONS_RECORDED = ("awslogs-create-group", "mode", "max-buffer-size")  # those of json-file, too
+LOG_OPTIONS = {"awslogs-group", "awslogs-region", "awslogs-stream-prefix", *LOG_OPTIONS_UNKNOWN, *LOG_OPTIONS_RECORDED}
 
 
 def refuse_unemulated(document: Mapping[str, Any]) -> None:
-    """Raises NotImplemented naming the first member that would have no effect."""
-    for member in DOCUMENT_LACKS:
-        if document.get(member):
-            raise not_emulated("ecs", f"RegisterTaskDefinition with {member}")
+    """Raises NotImplemented naming the first value that would have no effect."""
+    system = document.get("runtimePlatform", {}).get("operatingSystemFamily") or "LINUX"
+    if system != "LINUX":
+        raise not_emulated("ecs", f"RegisterTaskDefinition with runtimePlatform.operatingSystemFamily {system}")
     for raw in document["containerDefinitions"]:
-        for member in CONTAINER_LACKS:
-            if raw.get(member):
-                raise not_emulated("ecs", f"RegisterTaskDefinition with containerDefinitions[].{member}")
-        if raw.get("restartPolicy", {}).get("enabled"):
-            raise not_emulated("ecs", "RegisterTaskDefinition with containerDefinitions[].restartPolicy")
-        if any("containerPortRange" in mapping for mapping in raw["portMappings"]):
-            raise not_emulated("ecs", "RegisterTaskDefinition with portMappings[].containerPortRange")
         _refuse_log(raw.get("logConfiguration") or {})
 
 
@@ -47,8 +35,6 @@ def _refuse_log(raw: Mapping[str, Any]) -> None:
     driver, options = raw.get("logDriver"), raw.get("options") or {}
     if driver and driver not in LOG_DRIVERS:
         raise not_emulated("ecs", f"RegisterTaskDefinition with logDriver {driver}")
-    if raw.get("secretOptions"):
-        raise not_emulated("ecs", "RegisterTaskDefinition with logConfiguration.secretOptions")
     for option in LOG_OPTIONS_UNKNOWN:
         if option in options:
             raise not_emulated("ecs", f"RegisterTaskDefinition with the log option {option}")
@@ -57,10 +43,13 @@ def _refuse_log(raw: Mapping[str, Any]) -> None:
 def check_container(raw: Raw) -> None:
     """Raises ClientException."""
     health_check(raw)
+    limits(raw)
     logs = raw.get("logConfiguration") or {}
     options = logs.get("options") or {}
     if logs.get("logDriver") == "awslogs" and not options.get("awslogs-group"):
         raise client_error("Log driver awslogs requires options: awslogs-group, awslogs-region.")
+    if logs.get("logDriver") == "awslogs" and (strange := sorted(options.keys() - LOG_OPTIONS)):
+        raise client_error(f"Log driver awslogs disallows options: {', '.join(strange)}")
 
 
 def health_check(raw: Raw) -> HealthCheck | None:
@@ -77,6 +66,15 @@ def health_check(raw: Raw) -> HealthCheck | None:
         if not low <= values[member] <= high:
             raise client_error(f"The health check {member} must be between {low} and {high}.")
     return HealthCheck(command, values["interval"], values["timeout"], values["retries"], values["startPeriod"])
+
+
+def limits(raw: Raw) -> Mapping[str, tuple[int, int]]:
+    """Of ulimits: name to soft and hard limit. Raises ClientException."""
+    given = raw.get("ulimits") or ()
+    for one in given:
+        if one["softLimit"] > one["hardLimit"] >= 0:
+            raise client_error(f"The soft limit of the ulimit {one['name']} must not be above its hard limit.")
+    return {one["name"]: (one["softLimit"], one["hardLimit"]) for one in given}
 
 
 def log_options(raw: Raw) -> LogOptions | None:

@@ -36,10 +36,6 @@ FORCED = "Container instance deregistration forced by user"
 async def register_container_instance(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """As an agent calls it: an identity document with `instanceId`, and the resources that it offers."""
     cluster = find_cluster(ecs.regions[caller], request)
-    if request.get("containerInstanceArn"):
-        raise not_emulated("ecs", "RegisterContainerInstance with containerInstanceArn")
-    if request.get("platformDevices"):
-        raise not_emulated("ecs", "RegisterContainerInstance with platformDevices")
     identity = _identity(request.get("instanceIdentityDocument"))
     resources = {one["name"]: one for one in request.get("totalResources") or ()}
     if not {"CPU", "MEMORY"} <= resources.keys():

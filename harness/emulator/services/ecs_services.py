@@ -348,6 +348,7 @@ def list_services(ecs: Ecs, caller: Caller, request: Request) -> Answer:
         if service.status != "INACTIVE"
         and (not launch_type or service.settings.get("launchType") == launch_type)
         and (not strategy or service.settings["schedulingStrategy"] == strategy)
+        and request.get("resourceManagementType") != "ECS"  # what ECS makes and manages for itself: Express services
     ]
     arns, more = page(request, "services", found, at_most=10)
     return {"serviceArns": arns, **more}

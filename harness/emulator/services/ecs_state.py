@@ -74,6 +74,7 @@ class ContainerDefinition:
     start_timeout: float = 180.0  # seconds that others wait for this one to reach what they depend on
     health_check: HealthCheck | None = None
     logs: LogOptions | None = None
+    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # name -> (soft, hard), -1 is unlimited
 
 
 @dataclass
@@ -431,6 +432,7 @@ class Region:
         default_factory=dict
     )  # the last number given out, kept when a revision is deleted
     ran: dict[str, tuple[dict[str, Any], list[Task]]] = field(default_factory=dict)  # RunTask's client tokens
+    made: dict[str, tuple[dict[str, Any], TaskSet]] = field(default_factory=dict)  # CreateTaskSet's
     account_settings: dict[tuple[str, str], str] = field(default_factory=dict)  # (principal ARN, name) -> value
 
     def definitions(self) -> Iterator[TaskDefinition]:

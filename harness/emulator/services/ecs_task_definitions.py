@@ -1,6 +1,6 @@
 """Task definitions: register, describe, list, deregister, delete; and what ECS refuses to register.
 
-A registered document is kept whole and given back whole; a member that would have no effect is refused by name.
+A registered document is kept whole and given back whole.
 """
 
 from __future__ import annotations
@@ -178,6 +178,7 @@ def read_container(raw: Raw, document: Raw) -> ContainerDefinition:
         start_timeout=float(raw.get("startTimeout", DEFAULT_START_TIMEOUT)),
         health_check=container_checks.health_check(raw),
         logs=container_checks.log_options(raw),
+        ulimits=container_checks.limits(raw),
     )
 
 
@@ -226,8 +227,6 @@ def _container(raw: Raw, document: Raw) -> Raw:
 
 def _port_mapping(mapping: Raw, network_mode: str) -> Raw:
     """hostPort of an awsvpc task is its containerPort; of a bridge task 0, chosen when it starts (D.5)."""
-    if "containerPortRange" in mapping:
-        return {"protocol": "tcp", **mapping}
     port = mapping.get("containerPort", 0)
     if not 1 <= port <= 65535:
         raise client_error("Container port must be between 1 and 65535.")
@@ -250,15 +249,24 @@ def _check_containers(document: Raw) -> None:
     if document["networkMode"] == "awsvpc" and len(set(ports)) != len(ports):
         raise client_error("When networkMode=awsvpc, each container port can be used by one container only.")
     for raw in containers:
-        if "memory" not in document and "memory" not in raw and "memoryReservation" not in raw:
-            raise client_error(
-                f"Invalid setting for container '{raw['name']}'. At least one of 'memory' or 'memoryReservation' must be specified."
-            )
+        _check_memory(raw, document)
         container_checks.check_container(raw)
         for dependency in raw.get("dependsOn", ()):
             _check_dependency(raw["name"], dependency, names)
             _check_condition(dependency, containers)
     _check_acyclic({raw["name"]: [one["containerName"] for one in raw.get("dependsOn", ())] for raw in containers})
+
+
+def _check_memory(raw: Raw, document: Raw) -> None:
+    """A limit at the container or at the task, and none of a container's above the task's."""
+    limits = [raw[member] for member in ("memory", "memoryReservation") if member in raw]
+    if not document.get("memory"):
+        if not limits:
+            raise client_error(
+                f"Invalid setting for container '{raw['name']}'. At least one of 'memory' or 'memoryReservation' must be specified."
+            )
+    elif any(limit > memory_mib(document["memory"]) for limit in limits):
+        raise client_error(f"The 'memory' setting for container '{raw['name']}' is greater than for the task.")
 
 
 def _check_dependency(name: str, dependency: Raw, names: list[str]) -> None:

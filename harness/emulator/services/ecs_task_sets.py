@@ -21,7 +21,7 @@ from harness.emulator.services.ecs_lookup import (
 )
 from harness.emulator.services.ecs_render import task_set as shown
 from harness.emulator.services.ecs_services import PLACING, new_task_set
-from harness.emulator.services.ecs_state import Service
+from harness.emulator.services.ecs_state import Service, TaskSet
 
 if TYPE_CHECKING:
     from harness.emulator.services.ecs import Ecs
@@ -31,8 +31,10 @@ CODE_DEPLOY_CALLER = "codedeploy.amazonaws.com"
 
 async def create_task_set(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """ACTIVE, at `scale` percent of the service's desired count. Its target group need not be in use yet (A.3.4)."""
-    region = ecs.regions[caller]
+    region, token = ecs.regions[caller], request.get("clientToken")
     service = _service_for(ecs, caller, request)
+    if token and (made := region.made.get(token)) is not None:
+        return _made_before(service, request, *made)
     checks.refuse_unemulated("CreateTaskSet", request)
     scale = _scale(request.get("scale") or {"value": 100.0, "unit": "PERCENT"})
     definition = usable_definition(region, request["taskDefinition"])
@@ -50,7 +52,16 @@ async def create_task_set(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     task_set.external_id = request.get("externalId") or ""
     task_set.started_by = "CODE_DEPLOY" if caller.access_key == CODE_DEPLOY_CALLER else ""  # no member of the request
     service.task_sets.append(task_set)
+    if token:
+        region.made[token] = (dict(request), task_set)
     ecs.cloud.changed.ring()
+    return {"taskSet": shown(task_set, service, {"include": ["TAGS"]})}
+
+
+def _made_before(service: Service, request: Request, before: Raw, task_set: TaskSet) -> Answer:
+    """The same request with the same client token makes nothing again."""
+    if before != request:
+        raise invalid("The client token was used with different parameters.")
     return {"taskSet": shown(task_set, service, {"include": ["TAGS"]})}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.emulator.capacity import NO_INSTANCES, Unplaced, Wishes, refusal
-from harness.emulator.cloud import Answer, AwsError, Caller, Request, not_emulated
+from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.services.ecs_checks import check_placement, infrastructure, launch_type_of, refuse_unemulated
 from harness.emulator.services.ecs_lookup import (
     Raw,
@@ -153,11 +153,6 @@ def check_overrides(definition: TaskDefinition, settings: Mapping[str, Any]) -> 
         name = override.get("name")
         if definition.container(name) is None:
             raise invalid(f"Override for container named {name} is not a container in the TaskDefinition.")
-        for member in ("environmentFiles", "resourceRequirements"):
-            if override.get(member):
-                raise not_emulated("ecs", f"containerOverrides[].{member}")
-    if settings.get("overrides", {}).get("inferenceAcceleratorOverrides"):
-        raise not_emulated("ecs", "overrides.inferenceAcceleratorOverrides")
 
 
 def start_task(
@@ -249,8 +244,6 @@ def describe_tasks(ecs: Ecs, caller: Caller, request: Request) -> Answer:
 def list_tasks(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     """Without `desiredStatus`, the tasks that should run."""
     cluster = find_cluster(ecs.regions[caller], request)
-    if request.get("daemonName"):
-        raise not_emulated("ecs", "ListTasks by daemonName")
     cluster.forget_stopped(ecs.now())
     wanted = request.get("desiredStatus") or "RUNNING"
     service = request.get("serviceName")
@@ -351,9 +344,16 @@ def _platform(task: Task) -> Raw:
         "launchType": "FARGATE",
         "platformVersion": "1.4.0",
         "platformFamily": "Linux",
-        "ephemeralStorage": {"sizeInGiB": 20},
+        "ephemeralStorage": {"sizeInGiB": 20, **_storage(task)},
         **name,
     }
+
+
+def _storage(task: Task) -> Raw:
+    """As it was asked for: the disk is this machine's."""
+    overrides = task.settings.get("overrides") or {}
+    asked: Raw = overrides.get("ephemeralStorage") or task.definition.document.get("ephemeralStorage") or {}
+    return asked
 
 
 def _attachments(task: Task) -> list[Raw]:

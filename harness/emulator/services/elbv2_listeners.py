@@ -101,6 +101,8 @@ class Listeners(Base):
                 raise AwsError("InvalidConfigurationRequest", f"{given} can only be specified for HTTPS listeners")
             return None
         certificates = old.certificates if old is not None else ()
+        if any("IsDefault" in one for one in request.get("Certificates", ())):
+            raise invalid("IsDefault cannot be specified")
         if (arns := [one.get("CertificateArn", "") for one in request.get("Certificates", ())]) or not certificates:
             certificates = (await self._default(caller, arns), *certificates[1:])
         policy = request.get("SslPolicy") or (old.policy if old is not None else DEFAULT_POLICY)

@@ -190,8 +190,6 @@ def _condition(raw: Condition) -> Condition:
     config = raw.get(CONFIG[field]) or {"Values": raw.get("Values", [])}
     kept = {"Field": field, CONFIG[field]: config}
     values = _values(kept)
-    if config.get("RegexValues"):
-        raise AwsError("NotImplemented", "elbv2: RegexValues of a condition are not emulated by rehearse yet", 501)
     if not values:
         raise invalid(f"The '{field}' condition needs a value")
     if field == "http-header" and not config.get("HttpHeaderName"):

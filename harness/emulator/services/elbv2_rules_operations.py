@@ -24,7 +24,6 @@ class Rules(Base):
     async def create_rule(self, caller: Caller, request: Request) -> Answer:
         state = self.states[caller]
         listener, priority = state.listener(request["ListenerArn"]), request["Priority"]
-        _refuse_transforms(request)
         conditions = conditions_of(request["Conditions"])
         tags = tags_of(request.get("Tags", []))
         async with self.changing(state, listener):
@@ -49,7 +48,6 @@ class Rules(Base):
     async def modify_rule(self, caller: Caller, request: Request) -> Answer:
         state, arn = self.states[caller], request["RuleArn"]
         listener, _ = state.rule(arn)
-        _refuse_transforms(request)
         async with self.changing(state, listener):
             _, old = state.rule(arn)
             if old.is_default:
@@ -97,11 +95,6 @@ def _check_number(state: Elbv2State, listener: Listener) -> None:
     """Default rules are not counted."""
     rules = [rule for one in state.listeners_of(listener.load_balancer) for rule in one.rules if not rule.is_default]
     check_quota("TooManyRules", "rules", len(rules), LIMITS.rules)
-
-
-def _refuse_transforms(request: Request) -> None:
-    if request.get("Transforms"):
-        raise AwsError("NotImplemented", "elbv2: Transforms of a rule are not emulated by rehearse yet", 501)
 
 
 def _by_priority(wanted: Mapping[str, int]) -> dict[int, str]:

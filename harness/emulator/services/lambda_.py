@@ -16,7 +16,6 @@ from harness.emulator.services.lambda_functions import (
     chosen,
     code_of,
     invalid,
-    refuse_unknown,
     render,
     statement_of,
 )
@@ -84,7 +83,6 @@ class Lambda:
     async def update_function_code(self, caller: Caller, request: Request) -> Answer:
         function = self._find(caller, request)
         function.expect(request.get("RevisionId"))
-        refuse_unknown(request)
         code = await code_of(self._cloud, caller, request)
         if not request.get("DryRun"):
             chosen_too = {"Architectures": request["Architectures"]} if request.get("Architectures") else {}

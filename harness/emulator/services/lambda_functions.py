@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import clock
-from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request, not_emulated
+from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request
 from harness.emulator.services.lambda_run import Program, Sandboxes
 
 DEFAULTS: Mapping[str, Any] = {
@@ -37,10 +37,6 @@ SETTINGS = (
     "DeadLetterConfig",
     "KMSKeyArn",
     "LoggingConfig",
-)
-NOT_EMULATED = (
-    *("Publish", "PublishTo", "Layers", "FileSystemConfigs", "CodeSigningConfigArn", "TenancyConfig"),
-    *("CapacityProviderConfig", "DurableConfig", "RuntimeConfig", "AcceleratorConfig"),
 )
 LIMITS = {"Timeout": (1, 900), "MemorySize": (128, 10240)}  # seconds, MiB
 RUNTIME = re.compile(r"python3\.\d+")
@@ -228,9 +224,8 @@ def invalid(message: str) -> AwsError:
 
 def chosen(request: Request) -> dict[str, Any]:
     """The settings of a request. Raises AwsError for one that is wrong, or that would be ignored here."""
-    if request.get("PackageType", "Zip") != "Zip" or request.get("ImageConfig"):
+    if request.get("PackageType", "Zip") != "Zip":
         raise invalid(f"PackageType {request.get('PackageType')} is not emulated by rehearse: it must be Zip")
-    refuse_unknown(request)
     settings = {name: request[name] for name in SETTINGS if request.get(name) is not None}
     if "Runtime" in settings and not RUNTIME.fullmatch(settings["Runtime"]):
         raise invalid(f"Runtime {settings['Runtime']} is not emulated by rehearse: only python3.* is")
@@ -242,13 +237,6 @@ def chosen(request: Request) -> dict[str, Any]:
             raise constraint(settings[name], name[0].lower() + name[1:], f"Member must have value {side}")
     check_variables(settings.get("Environment", {}).get("Variables", {}))
     return settings
-
-
-def refuse_unknown(request: Request) -> None:
-    """What is not emulated is said so, not ignored; its empty and false values mean nothing and pass."""
-    for name in NOT_EMULATED:
-        if request.get(name):
-            raise not_emulated("lambda", f"{name} of a function")
 
 
 def check_variables(variables: Mapping[str, str]) -> None:

@@ -30,7 +30,6 @@ KEPT = (
     *("Description", "ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "EndDate", "State", "Target"),
     *("FlexibleTimeWindow", "ActionAfterCompletion"),
 )
-REFUSED = ("KmsKeyArn",)
 log = logging.getLogger("rehearse.scheduler")
 
 
@@ -239,9 +238,6 @@ class Delivery:
 
 def settings_of(request: Request) -> Mapping[str, Any]:
     """What a schedule is asked to do, with defaults. Raises AwsError, for what is not emulated by name."""
-    for member in REFUSED:
-        if request.get(member):
-            raise not_emulated("scheduler", f"a schedule with {member}")
     if request["FlexibleTimeWindow"]["Mode"] != "OFF":
         raise not_emulated("scheduler", "a flexible time window")
     if request["FlexibleTimeWindow"].get("MaximumWindowInMinutes"):
@@ -254,8 +250,6 @@ def settings_of(request: Request) -> Mapping[str, Any]:
 
 
 def _check_target(target: Mapping[str, Any]) -> None:
-    if other := sorted(set(target) - {"Arn", "RoleArn", "Input", "RetryPolicy"}):
-        raise not_emulated("scheduler", f"a target with {other[0]}")
     if not FUNCTION.fullmatch(target["Arn"]):
         raise not_emulated("scheduler", f"the target {target['Arn']}, which is no Lambda function")
     if target.get("Input"):

@@ -11,11 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request, not_emulated
+from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request
 from harness.emulator.services.tagging_sources import SOURCES, Asking, Tagged
 
 PER_PAGE = 50
-REFUSED = ("TagsPerPage", "IncludeComplianceDetails", "ExcludeCompliantResources")
 
 
 class Tagging:
@@ -24,9 +23,6 @@ class Tagging:
 
     async def get_resources(self, caller: Caller, request: Request) -> Answer:
         """By ARN; a page's token is the last ARN of the one before."""
-        for member in REFUSED:
-            if request.get(member):
-                raise not_emulated("resourcegroupstaggingapi", f"GetResources with {member}")
         filters, types = request.get("TagFilters", []), request.get("ResourceTypeFilters", [])
         arns = request.get("ResourceARNList")
         if arns and (filters or types or request.get("ResourcesPerPage")):

@@ -18,7 +18,7 @@ import psutil
 
 from harness import clock
 from harness.errors import TargetUnavailable
-from harness.targets import emulators
+from harness.targets import emulators, starting
 from harness.targets.localstack import endpoint
 
 VERSION = "2026.3.0"  # the one that was run and surveyed
@@ -81,7 +81,7 @@ def ensure(home: Path, python: Path) -> Path:
 def _run(command: list[str], place: Path) -> None:
     with (place / "making.log").open("ab") as log:
         done = subprocess.run(
-            command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=emulators.inherited()
+            command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=starting.inherited()
         )
     if done.returncode:
         said = [line for line in (place / "making.log").read_text(errors="replace").splitlines() if line.strip()]

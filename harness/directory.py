@@ -1,0 +1,19 @@
+"""Directories that a command writes to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.errors import UsageError
+
+
+def made(path: Path, what: str) -> Path:
+    """`path`, made where it is missing. Raises UsageError, which calls it `what`, where it cannot be made or written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{what} {path} cannot be made: {error.strerror}") from error
+    if not os.access(path, os.W_OK):
+        raise UsageError(f"{what} {path} cannot be written to")
+    return path
