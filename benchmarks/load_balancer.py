@@ -1,6 +1,6 @@
 """Our load balancer beside HAProxy and nginx: throughput, latency, memory, and what a change of weights costs.
 
-    .venv/bin/python benchmarks/load_balancer.py [--rounds 5] [--seconds 3] [--only throughput,latency,memory,flips]
+    .venv/bin/python benchmarks/load_balancer.py [--rounds 5] [--seconds 3] [--only throughput,added,latency,memory,flips]
 
 Linux only; wrk, nginx, haproxy and taskset must be installed. The proxies share core 0, the load and the backend core 1, in alternating
 rounds: on a machine that others use as well, only the ratios mean something. benchmarks/README.md has results and caveats.
@@ -70,7 +70,6 @@ async def throughput(contestants: list[Contestant], rounds: int, seconds: float)
         ("the same head again and again, 64 connections", 64, ""),
         ("every head unique and browser-like, 64 connections", 64, "unique.lua"),
         ("every head unique, and every line of it, 64 connections", 64, "strange.lua"),
-        ("one connection", 1, ""),
     ):
         results: dict[str, list[Measured]] = {one.name: [] for one in contestants}
         for _ in range(rounds):
@@ -97,27 +96,54 @@ async def throughput(contestants: list[Contestant], rounds: int, seconds: float)
         sys.stdout.flush()
 
 
-async def latency(folder: Path, target: int, seconds: float) -> None:
+async def added(contestants: list[Contestant], direct: Contestant, rounds: int, seconds: float) -> None:
+    """What each adds to the latency of one connection that asks again and again."""
+    runs: dict[str, list[Measured]] = {one.name: [] for one in (direct, *contestants)}
+    for _ in range(rounds):
+        for one in (direct, *contestants):
+            runs[one.name].append(await wrk(one, 1, seconds))
+    print("\none connection, µs\n\n| | p50 | added to it | p99 | CPU per request |\n| --- | --- | --- | --- | --- |")
+    for name, some in runs.items():
+        more = statistics.median(1000 * (run.p50 - own.p50) for run, own in zip(some, runs[direct.name], strict=True))
+        p50, p99, cpu = (statistics.median(getattr(run, key) for run in some) for key in ("p50", "p99", "cpu"))
+        spent = "" if name == direct.name else f"{cpu:.1f}"
+        print(f"| {name} | {1000 * p50:.0f} | {more:.0f} | {1000 * p99:.0f} | {spent} |", flush=True)
+
+
+async def latency(folder: Path, target: int, rounds: int, seconds: float) -> None:
     """1,000 requests/s whatever comes back, timed from when they were due; the API side idle, and then as busy as it can be."""
-    print(
-        "\n1,000 requests/s open loop, ms from the scheduled time\n\n| | p50 | p99 | p99.9 |\n| --- | --- | --- | --- |"
-    )
     async with rehearse(folder, target) as one, haproxy(folder, target) as other:
-        for title, port, busy in (
+        ways = (
             ("straight to the backend", target, False),
             ("through HAProxy", other.port, False),
             ("through us", one.port, False),
-            ("through us, the API side computing", one.port, True),
-            ("through HAProxy, beside the same computing", other.port, True),
-        ):
-            command = [sys.executable, str(HERE / "open_loop.py"), str(port), str(seconds)]
-            process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-            answer = asyncio.ensure_future(process.communicate())
-            while busy and not answer.done():  # what holds a Python process: importing moto, a Terraform apply
-                sum(range(200_000))
-                await asyncio.sleep(0)
-            p50, p99, p999 = (await answer)[0].decode().split()
-            print(f"| {title} | {p50} | {p99} | {p999} |", flush=True)
+            ("straight, beside a busy API side", target, True),
+            ("through HAProxy, beside the same", other.port, True),
+            ("through us, beside the same", one.port, True),
+        )
+        runs: dict[str, list[tuple[float, ...]]] = {title: [] for title, _, _ in ways}
+        for _ in range(rounds):
+            for title, port, busy in ways:
+                runs[title].append(await open_loop(port, seconds, busy=busy))
+    print("\n1,000 requests/s open loop, ms from when each was due, medians (and best p99) of the rounds\n")
+    print("| | p50 | p99 | best p99 | p99.9 |\n| --- | --- | --- | --- | --- |")
+    for title, some in runs.items():
+        p50, p99, p999 = (statistics.median(column) for column in zip(*some, strict=True))
+        print(f"| {title} | {p50:.2f} | {p99:.2f} | {min(run[1] for run in some):.2f} | {p999:.2f} |", flush=True)
+
+
+async def open_loop(port: int, seconds: float, *, busy: bool) -> tuple[float, ...]:
+    """(p50, p99, p99.9). `busy`: this process, the API side of our data plane, computes all the while, as a Terraform apply or the
+    import of moto would have it do. It may use any core, as the emulator may."""
+    command = [sys.executable, str(HERE / "open_loop.py"), str(port), str(seconds)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    answer = asyncio.ensure_future(process.communicate())
+    os.sched_setaffinity(0, range(os.cpu_count() or 1) if busy else {LOAD_CORE})
+    while busy and not answer.done():
+        sum(range(200_000))
+        await asyncio.sleep(0)
+    os.sched_setaffinity(0, {LOAD_CORE})
+    return tuple(map(float, (await answer)[0].split()))
 
 
 async def memory(contestants: list[Contestant]) -> None:
@@ -181,7 +207,7 @@ async def main(arguments: argparse.Namespace) -> None:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         target = await stack.enter_async_context(backend(folder))
-        if {"throughput", "memory"} & set(wanted):
+        if {"throughput", "added", "memory"} & set(wanted):
             contestants = [
                 await stack.enter_async_context(haproxy(folder, target)),
                 await stack.enter_async_context(haproxy(folder, target, log=False)),
@@ -190,10 +216,13 @@ async def main(arguments: argparse.Namespace) -> None:
             ]
             if "throughput" in wanted:
                 await throughput(contestants, arguments.rounds, arguments.seconds)
+            if "added" in wanted:
+                direct = Contestant("straight to the backend", target, os.getpid())
+                await added(contestants, direct, arguments.rounds, arguments.seconds)
             if "memory" in wanted:
                 await memory(contestants)
         if "latency" in wanted:
-            await latency(folder, target, arguments.seconds * 3)
+            await latency(folder, target, arguments.rounds, arguments.seconds)
         if "flips" in wanted:
             await flips(folder, target, 1000)
 
@@ -202,7 +231,7 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=3)
-    options.add_argument("--only", default="throughput,latency,memory,flips")
+    options.add_argument("--only", default="throughput,added,latency,memory,flips")
     if absent := missing():
         sys.exit(f"not installed: {', '.join(absent)}")
     with contextlib.suppress(KeyboardInterrupt):

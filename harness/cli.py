@@ -98,6 +98,7 @@ def do_run(asked: argparse.Namespace) -> int:
             at_once=asked.at_once,
             go_ahead=aws.go_ahead_of(asked),
             say=spoken(asked.lang, os.environ),
+            locust_listens=asked.locust_listens,
         )
     )
 
@@ -312,6 +313,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
+    return text
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One clear line, as for every other error."""
@@ -359,12 +367,19 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
         type=_count,
         default=None,
         metavar="N",
-        help="scenarios side by side (default: 4 for each CPU, 2 where they are containers)",
+        help="scenarios side by side (default: 4 for each CPU, 8 where it has time for them; 2 and 3 of containers)",
+    )
+    one.add_argument(
+        "--locust-listens",
+        type=_address,
+        metavar="HOST:PORT",
+        help="for traffic.engine: locust, wait there for workers started elsewhere (they are not authenticated)",
     )
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
     one.add_argument("--json", action="store_true", help="the results on standard output")
-    aws.add_go_ahead(one)
+    for add in aws.RUN:
+        add(one)
     _speaks(one)
 
 

@@ -132,7 +132,7 @@ def critical_path(scenario: Scenario, plan: Plan) -> float:
     around = scenario.steady_state.for_ + 2 * service.deregistration_delay + SETTLE
     if scenario.expect.cause == "unhealthy" and scenario.expect.failed_at == "Install":
         return around + plan.give_up_after_seconds
-    if any(hook.never_calls_back for hook in deploy.hooks.values()):
+    if any(hook.never_calls_back or hook.callback_denied for hook in deploy.hooks.values()):
         return around + min(plan.give_up_after_seconds, max(HOOK_LIMIT / plan.factor, HOOK_LIMIT_AT_LEAST))
     acts = sum(plan.real(one.after) for one in scenario.during)
     if any(one.do in ("stop", "continue") for one in scenario.during):  # the waits end when somebody acts

@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "expectations": {"clock", "errors", "journal", "scenario", "compression"},
     "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look", "words"},
     "probe": {"clock", "errors", "journal"},
+    "load": {"clock", "errors", "probe"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
     "aws": {"clock", "errors", "driver", "images", "scenario", "compression"},

@@ -14,9 +14,15 @@ def add_go_ahead(one: argparse.ArgumentParser) -> None:
     """What the guardrails ask for, of every verb that may make or change something on AWS, `rehearse run` as well."""
     one.add_argument("--yes", action="store_true", help="aws: do not ask; needs --account")
     one.add_argument("--account", metavar="N", help="aws: the account that is meant, twelve digits")
-    one.add_argument("--no-rehearsal", action="store_true", help="aws: also without a met local run")
-    one.add_argument("--deployment", metavar="ID", help="aws: which stack, where several are up")
     one.add_argument("--region", help="aws: default AWS_REGION, else the first of [aws] in rehearsal.toml")
+
+
+def add_rehearsed(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--no-rehearsal", action="store_true", help="aws: also without a met local run")
+
+
+def add_which(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--deployment", metavar="ID", help="aws: which stack, where several are up")
 
 
 def add_parser(verbs: Any, home: Callable[[], Path], scenarios: Callable[[Sequence[Path]], Any]) -> None:
@@ -82,17 +88,18 @@ def _add_json(one: argparse.ArgumentParser) -> None:
 
 
 Options = tuple[Callable[[argparse.ArgumentParser], None], ...]
+RUN: Options = (add_go_ahead, add_rehearsed, add_which)  # of `rehearse run` as well
 VERBS: dict[str, tuple[str, Options]] = {
     "plan": (
         "what would be made, what it costs and how long it takes",
         (_add_scenarios, _add_profile, add_go_ahead),
     ),
     "up": ("make the stack, its self-destruct first", (_add_profile, add_go_ahead)),
-    "run": ("run scenarios (default: all tagged core) on the stack", (_add_scenarios, _add_run, add_go_ahead)),
+    "run": ("run scenarios (default: all tagged core) on the stack", (_add_scenarios, _add_run, *RUN)),
     "deploy": (
         "up, run, and down however the run ended",
-        (_add_scenarios, _add_profile, _add_run, _add_keep, add_go_ahead),
+        (_add_scenarios, _add_profile, _add_run, _add_keep, add_go_ahead, add_rehearsed),
     ),
     "status": ("what is up, from tags alone", (_add_json, add_go_ahead)),
-    "down": ("remove it, and look for survivors (exit code 6)", (add_go_ahead,)),
+    "down": ("remove it, and look for survivors (exit code 6)", (add_go_ahead, add_which)),
 }

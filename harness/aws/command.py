@@ -78,7 +78,7 @@ def do_plan(asked: argparse.Namespace, context: Context) -> int:
         scenarios = context.scenarios(asked.scenario) if asked.scenario else []
         facts = _facts(at, asked, wanted, scenarios)
         facts.say = print
-        guards.check(facts, (*guards.PLACE, guards.plan_is_shown))
+        guards.check(facts, (*guards.PLACE, guards.meant_account, guards.plan_is_shown))
         architecture = _architecture(at, wanted, asked.profile)
         ground = _ground(at, asked, wanted, None, architecture, caller="192.0.2.1/32")
         for concern in (*grounds.wanted(ground), *((grounds.SERVICE,) if asked.service else ())):
@@ -116,8 +116,7 @@ def do_deploy(asked: argparse.Namespace, context: Context) -> int:
             code = run(_run_asked(asked, context, go))
         finally:
             if not asked.keep:
-                left = bring_down(at.stacks, identity)
-                _tell_survivors(left)
+                left = _down_at_last(at, identity)
         return code or (EXIT_LEFT_BEHIND if left else EXIT_MET)
 
 
@@ -155,6 +154,17 @@ def do_down(asked: argparse.Namespace, context: Context) -> int:
         raise LeftBehind(left)
     print(f"{', '.join(one.id for one in meant)}: removed, no survivors" if meant else "nothing of yours is up")
     return EXIT_MET
+
+
+def _down_at_last(at: At, identity: str) -> list[str]:
+    """The survivors, told. Ctrl-C leaves what is left to the self-destruct, which is the last to go."""
+    try:
+        left = bring_down(at.stacks, identity)
+    except KeyboardInterrupt:
+        target.say(f"stack {identity} is left to its self-destruct (rehearse aws down removes it now)")
+        raise
+    _tell_survivors(left)
+    return left
 
 
 def _tell_survivors(left: Sequence[str]) -> None:
@@ -325,7 +335,7 @@ def go_ahead_of(asked: argparse.Namespace) -> GoAhead:
         yes=asked.yes,
         account=asked.account,
         rehearsed=not getattr(asked, "no_rehearsal", False),
-        deployment=asked.deployment,
+        deployment=getattr(asked, "deployment", None),
         region=asked.region,
     )
 

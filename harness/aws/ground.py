@@ -180,6 +180,7 @@ def network_of(deployment: Deployment, architecture: str | None, images: Mapping
         execution_role=found["ExecutionRoleArn"],
         hook_role=found["HookRoleArn"],
         limited_codedeploy_role=found["LimitedCodeDeployRoleArn"],
+        denied_hook_role=found.get("DeniedHookRoleArn", ""),
         own_task_subnets=_several(found["TaskSubnets"]),
         own_task_security_group=found["TaskSecurityGroup"],
         public_tasks=not seed,

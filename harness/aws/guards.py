@@ -155,11 +155,17 @@ def confirmed(facts: Facts) -> None:
         raise Refused(f"{typed.strip() or 'nothing'} was given, and this is account {facts.account}: nothing was made")
 
 
+def meant_account(facts: Facts) -> None:
+    """Against the account of another pipeline, where nobody is asked: one that is given is one that is meant."""
+    if facts.account_given is not None and facts.account_given != facts.account:
+        raise Refused(f"--account {facts.account_given} was given, and this is account {facts.account}")
+
+
 Guard = Callable[[Facts], None]
 PLACE: tuple[Guard, ...] = (expected_account, no_production_alias, not_blocked, allowed_region)
 GUARDS: tuple[Guard, ...] = (*PLACE, plan_is_shown, over_before_self_destruct, rehearsed_before, confirmed)
 # To remove what bears our own tags, an account that has been ruled out since must not be in the way.
-REMOVAL: tuple[Guard, ...] = (expected_account,)
+REMOVAL: tuple[Guard, ...] = (expected_account, meant_account)
 
 
 def check(facts: Facts, guards: Sequence[Guard] = GUARDS) -> None:

@@ -60,7 +60,7 @@ class Stacks:
 
     def make(self, wanted: Wanted) -> Stack:
         """Create it, or change it where it is there: the stack with its outputs. Raises ClientError, HarnessError."""
-        there = self.find(wanted.name)
+        there = self._at_rest(self.find(wanted.name))
         if there is not None and there.status in HOPELESS:
             self.delete(there)
             there = None
@@ -84,6 +84,19 @@ class Stacks:
                 return None
             raise
         return stack_of(seen, seen["StackName"].split("-", 2)[-1])
+
+    def _at_rest(self, stack: Stack | None) -> Stack | None:
+        """What a command that was killed began, CloudFormation goes on with; a stack in review waits for nothing."""
+        if stack is None or not stack.status.endswith("_IN_PROGRESS") or stack.status == IN_REVIEW:
+            return stack
+        self.show(f"{stack.concern}: waiting for the end of {stack.status}")
+        return until(
+            lambda: self.find(stack.name),
+            within=WORK_WITHIN,
+            waiting_for=f"stack {stack.name} to be at rest",
+            done=lambda seen: seen is None or not seen.status.endswith("_IN_PROGRESS"),
+            every=self.every,
+        )
 
     # ---- making
 
@@ -177,6 +190,8 @@ class Stacks:
         """Delete it and wait until it is gone. A deletion that fails is tried again, `before_again` first: what is in the way is
         often only slow to go. Raises WaitTimedOut, StepFailed, ClientError."""
         deadline = clock.monotonic() + DELETE_WITHIN
+        if stack.status.startswith("UPDATE_"):
+            self._at_rest(stack)  # a deletion in the middle of an update is refused
         while True:
             self._new_events(stack.id)
             self.session.call("cloudformation", "delete_stack", StackName=stack.id)

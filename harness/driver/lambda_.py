@@ -28,7 +28,9 @@ def rule(hook: Hook, listener_url: str, host: str | None = None) -> dict[str, An
     return told if hook.json_ is None else {**told, "json": hook.json_}
 
 
-def create_hook_function(session: Session, undo: Undo, name: str, network: Network, rules: list[dict[str, Any]]) -> str:
+def create_hook_function(
+    session: Session, undo: Undo, name: str, role: str, network: Network, rules: list[dict[str, Any]]
+) -> str:
     """Inside the VPC where `network` has subnets for it; what Lambda then logs goes when the function goes."""
     inside: dict[str, Any] = {}
     if network.hook_subnets:
@@ -44,7 +46,7 @@ def create_hook_function(session: Session, undo: Undo, name: str, network: Netwo
         "create_function",
         FunctionName=name,
         Runtime="python3.12",
-        Role=network.hook_role,
+        Role=role,
         Handler=package.HANDLER,
         Code={"ZipFile": package.zipped()},
         Timeout=TIMEOUT,

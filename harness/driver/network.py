@@ -16,6 +16,7 @@ ROLES = {  # role: who assumes it, and the managed policies it needs
     "codedeploy": ("codedeploy.amazonaws.com", ("AWSCodeDeployRoleForECS",)),
     "execution": ("ecs-tasks.amazonaws.com", ("service-role/AmazonECSTaskExecutionRolePolicy",)),
     "hook": ("lambda.amazonaws.com", ("service-role/AWSLambdaBasicExecutionRole",)),
+    "hook-denied": ("lambda.amazonaws.com", ("service-role/AWSLambdaBasicExecutionRole",)),  # may not report (F.16)
     "codedeploy-limited": (
         "codedeploy.amazonaws.com",
         ("AWSCodeDeployRoleForECSLimited",),
@@ -46,6 +47,7 @@ class Network:
     execution_role: str
     hook_role: str
     limited_codedeploy_role: str
+    denied_hook_role: str = ""
     own_task_subnets: tuple[str, ...] = ()
     own_task_security_group: str | None = None
     public_tasks: bool = True
@@ -86,6 +88,7 @@ def make(session: Session, undo: Undo, *, ports: tuple[int, ...]) -> Network:
         execution_role=roles["execution"],
         hook_role=roles["hook"],
         limited_codedeploy_role=roles["codedeploy-limited"],
+        denied_hook_role=roles["hook-denied"],
     )
 
 

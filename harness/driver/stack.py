@@ -16,6 +16,7 @@ from harness.driver.network import Network
 from harness.driver.session import Session, error_code
 from harness.driver.undo import Undo
 from harness.driver.wait import until
+from harness.errors import StepFailed
 from harness.scenario import Scenario, Version
 
 Reach = Callable[[LoadBalancer, int], str]
@@ -102,8 +103,11 @@ class Stack:
         for event, hook in self.scenario.deploy.hooks.items():
             port = PRODUCTION_PORT if hook.via == "production" or self.test_listener is None else TEST_PORT
             name = self.names.part(event) if hook.without_permission else self.names.hook(event)
+            role = self.network.denied_hook_role if hook.callback_denied else self.network.hook_role
+            if not role:
+                raise StepFailed("hooks", "there is no role here for a function that may not report (callback_denied)")
             self.hooks[event] = lambda_.create_hook_function(
-                self.session, self.undo, name, self.network, [lambda_.rule(hook, *self._seen_by_hooks(port))]
+                self.session, self.undo, name, role, self.network, [lambda_.rule(hook, *self._seen_by_hooks(port))]
             )
 
     def _seen_by_hooks(self, port: int) -> tuple[str, str | None]:

@@ -40,6 +40,8 @@ class Caller:
     region: str = DEFAULT_REGION
     account: str = ACCOUNT
     access_key: str = "test"
+    session: tuple[str, str] = field(default=("", ""), compare=False)
+    """The role and the name of the Lambda function that calls, empty for anybody else."""
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
@@ -128,9 +130,10 @@ class Bell:
 
 @dataclass
 class Addresses:
-    """Where a task really listens: (its fake ENI address, containerPort) -> (host, port)."""
+    """Where a task really listens: (its fake ENI address, containerPort) -> (host, port); and in which availability zone."""
 
     known: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
+    zones: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def locate(self, ip: str, port: int) -> tuple[str, int] | None:
         """The real address; a loopback address is itself; None is an address where nothing is."""

@@ -20,6 +20,7 @@ from harness.emulator.by_host import Balancers, ByHost
 from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud
 from harness.emulator.delegate import Delegate, response_of
 from harness.emulator.front import Fronts
+from harness.emulator.services.function_role import session_of
 from harness.emulator.signature import scope_of
 
 log = logging.getLogger("rehearse.emulator")
@@ -98,7 +99,8 @@ class Server:
         key, region, _ = scope_of(asked)
         if not key:
             return Caller(DEFAULT_REGION)
-        return Caller(region, await self._delegate.account(Caller(region, access_key=key)), key)
+        account = await self._delegate.account(Caller(region, access_key=key))
+        return Caller(region, account, key, session_of(asked.headers.get("x-amz-security-token", "")))
 
     async def _answer(self, codec: wire.Codec, caller: Caller, asked: wire.WireRequest) -> wire.WireAnswer:
         try:

@@ -117,9 +117,11 @@ class TaskLife:
     def _publish(self, container: TaskContainer) -> None:
         """Let the load balancer find the container behind the task's address, or behind its instance's port."""
         assert container.container is not None
+        place = self._task.container_instance or self._task.interface
         for port, address in container.container.addresses.items():
             for known in self._known_as(container.definition.name, port):
                 self._cloud.addresses.known[known] = address
+                self._cloud.addresses.zones[known] = (place.zone if place else "") or ""
 
     def _known_as(self, container: str, port: int) -> list[tuple[str, int]]:
         task = self._task
@@ -207,6 +209,7 @@ class TaskLife:
             for port in container.definition.ports:
                 for known in self._known_as(container.definition.name, port):
                     self._cloud.addresses.known.pop(known, None)
+                    self._cloud.addresses.zones.pop(known, None)
         if task.container_instance is not None:
             task.container_instance.release(task.id)
         if not task.registrations:

@@ -181,6 +181,9 @@ class Evidence:
         allowed = max(SILENCE_AT_MOST, 2 / self.scenario.traffic.rate)
         if ends and (silent := max(ends) - self.requests[-1].due) > allowed:
             return f"the last request was sent {silent:.1f} s before the deployment ended"
+        lost = [one.message for one in self.all(Trouble) if one.step == "traffic"]
+        if lost:
+            return "; ".join(lost)
         if self.probe is not None and 100 * self.probe.done < ANSWERED_AT_LEAST * self.probe.planned:
             return f"the probe told of {self.probe.done} of its {self.probe.planned} requests"
         return ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate, groupby
 
 from harness.expectations.base import Result, compared, unknown
 from harness.expectations.evidence import Evidence
@@ -11,10 +14,12 @@ from harness.journal import RequestDone
 
 TOLERANCE = 0.02  # seconds in which the order of sending and the order of routing may differ
 PHASE_AT_LEAST = 1.5  # seconds of one version alone that a reader would call a phase
-STILL_MIXED = 5.0  # seconds: of a tenth of 20 requests/s one is missing for so long once in forty thousand times
+CHANCE = 1e-4  # what is less likely is no chance: of a tenth of 20 requests/s none comes for over 4 s
 AT_END = 1.0  # seconds of the last traffic that say what is live
 
 Phase = frozenset[str]
+Answer = tuple[float, str]
+_State = tuple[int, Phase]
 
 
 def judge(evidence: Evidence) -> list[Result]:
@@ -41,13 +46,16 @@ def _versions_seen(evidence: Evidence, wanted: list[Phase]) -> Result:
     if evidence.traffic_lacks:
         return unknown("versions_seen", shown, evidence.traffic_lacks, len(answers))
     met = matches(answers, wanted)
+    if not met and matches(answers, wanted, chance=1):
+        why = "a phase of one version alone is too short: beside the mixture it may be chance"
+        return unknown("versions_seen", shown, why, len(answers))
     measured = wanted if met else phases(answers)
     return compared("versions_seen", [told(phase) for phase in measured], shown, met=met, n=len(answers))
 
 
-def in_routing_order(requests: list[RequestDone]) -> list[tuple[float, str]]:
+def in_routing_order(requests: list[RequestDone]) -> list[Answer]:
     """(sent, version) of every answer with a version; those sent within the tolerance of each other keep versions together."""
-    ordered: list[tuple[float, str]] = []
+    ordered: list[Answer] = []
     for sent, version in sorted((one.sent, one.version) for one in requests if one.version):
         place = len(ordered)
         while place and ordered[place - 1][1] != version and sent - ordered[place - 1][0] <= TOLERANCE:
@@ -58,68 +66,156 @@ def in_routing_order(requests: list[RequestDone]) -> list[tuple[float, str]]:
     return ordered
 
 
-def matches(answers: list[tuple[float, str]], wanted: list[Phase]) -> bool:
+def matches(answers: list[Answer], wanted: list[Phase], chance: float = CHANCE) -> bool:
     """Whether the answers (sent, version) fall into the wanted phases, in order, with nothing else between.
 
-    A phase of several has each of them, and where it is the last, still has at the end. A phase of one version alone lasts
-    `PHASE_AT_LEAST`, but for the first: a single answer of v1 between two of v2 is no phase of its own.
+    A phase of several has each of them, and where it is the last, still has at the end. A phase of one version alone, but for
+    the first, lasts `PHASE_AT_LEAST`; next to a phase of several it also has so many answers that the share of its version
+    there would bring them with a probability under `chance`: a single answer of v1 between two of v2 is no phase of its own,
+    and thirty of v1 in a row are none where nine in ten are v1's. The first is what was before the deployment.
     """
-    # Every (phase, versions met in it) that the answers so far allow, with the earliest time it can have begun: a regular
-    # expression would backtrack for hours here.
-    reached = {(0, Phase()): answers[0][0]} if wanted and answers else {}
-    before = answers[0][0] if answers else 0.0
-    for sent, version in answers:
-        following: dict[tuple[int, Phase], float] = {}
-        for state, since in reached.items():
-            for after, begun in _after(state, since, before, (sent, version), wanted):
-                following[after] = min(begun, following.get(after, begun))
-        reached, before = following, sent
-        if not reached:
-            return False
-    last = len(wanted) - 1
-    whole = any(
-        index == last and met == wanted[index] and _long_enough(index, since, before, wanted)
-        for (index, met), since in reached.items()
-    )
-    return whole and _lasts(answers, wanted[-1])
+    if not answers or not wanted:
+        return False
+    mirrored = [(-sent, version) for sent, version in reversed(answers)]
+    forwards = _Walk(answers, wanted, chance, shorter=0)
+    backwards = _Walk(mirrored, wanted[::-1], chance, shorter=len(wanted) - 1)
+    return forwards.ends(_still_mixed(forwards)) and backwards.ends()
 
 
-def _after(
-    state: tuple[int, Phase], since: float, before: float, answer: tuple[float, str], wanted: list[Phase]
-) -> Iterator[tuple[tuple[int, Phase], float]]:
-    """Where one more answer leads: it belongs to the same phase, or, where that is complete, begins the next."""
-    (index, met), (sent, version) = state, answer
-    if version in wanted[index]:
-        yield (index, met | {version}), since
-    complete = met == wanted[index] and _long_enough(index, since, before, wanted)
-    if complete and index + 1 < len(wanted) and version in wanted[index + 1]:
-        yield (index + 1, Phase([version])), sent
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A phase that the answers so far allow: the number of its first answer, and how many of them chance would not bring."""
+
+    first: int
+    needs: int
 
 
-def _long_enough(index: int, since: float, until: float, wanted: list[Phase]) -> bool:
-    return index == 0 or len(wanted[index]) > 1 or until - since >= PHASE_AT_LEAST
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One way through the answers, in time or against it. `shorter` is the phase that may be as short as it likes."""
+
+    answers: list[Answer]
+    wanted: list[Phase]
+    chance: float
+    shorter: int
+
+    def ends(self, allowed: Callable[[_Begun], bool] = lambda _: True) -> bool:
+        """Whether it can end as the last phase, begun so that it is `allowed`."""
+        # Every (phase, versions met in it) that the answers so far allow, with the begin that is complete first: a regular
+        # expression would backtrack for hours here.
+        tally = _Tally(self.answers)
+        reached = {(0, Phase()): _Begun(0, 0)}
+        for number, (_, version) in enumerate(self.answers):
+            following: dict[_State, _Begun] = {}
+            for state, begun in reached.items():
+                for after, candidate in self._after(state, begun, number, version, tally):
+                    known = following.get(after)
+                    if known is None or _complete_at(candidate) < _complete_at(known):
+                        following[after] = candidate
+            reached = following
+            if not reached:
+                return False
+        last, end = len(self.wanted) - 1, len(self.answers)
+        return any(
+            state[0] == last and self._complete(state, begun, end) and allowed(begun)
+            for state, begun in reached.items()
+        )
+
+    def _after(
+        self, state: _State, begun: _Begun, number: int, version: str, tally: _Tally
+    ) -> Iterator[tuple[_State, _Begun]]:
+        """Where one more answer leads: it belongs to the same phase, or, where that is complete, begins the next."""
+        index, met = state
+        if version in self.wanted[index]:
+            yield (index, met | {version}), begun
+        following = index + 1
+        if following == len(self.wanted) or version not in self.wanted[following]:
+            return
+        if self._complete(state, begun, number):
+            alone_after_mix = len(self.wanted[index]) > 1 and len(self.wanted[following]) == 1
+            share = tally.share(version, begun.first, number, self.before(index)) if alone_after_mix else (0, 0)
+            yield (following, Phase([version])), _Begun(number, too_many(*share, self.chance))
+
+    def before(self, index: int) -> Phase:
+        """The phase before one, empty before the first."""
+        return self.wanted[index - 1] if index else Phase()
+
+    def _complete(self, state: _State, begun: _Begun, end: int) -> bool:
+        index, met = state
+        if met != self.wanted[index] or len(met) > 1:
+            return met == self.wanted[index]
+        lasted = self.answers[end - 1][0] - self.answers[begun.first][0]
+        return index == self.shorter or (end - begun.first >= begun.needs and lasted >= PHASE_AT_LEAST)
 
 
-def _lasts(answers: list[tuple[float, str]], phase: Phase) -> bool:
-    """Whether every version of the last phase still answers at the end."""
-    ends = {version: sent for sent, version in answers}
-    return len(phase) == 1 or all(answers[-1][0] - ends[version] <= STILL_MIXED for version in phase)
+class _Tally:
+    """How many answers of each version there are before each answer, and from where to where it and its neighbours are of one."""
+
+    def __init__(self, answers: list[Answer]) -> None:
+        self._versions = [version for _, version in answers]
+        self._before = {
+            one: [0, *accumulate(version == one for version in self._versions)] for one in set(self._versions)
+        }
+        self._rows: list[tuple[int, int]] = []
+        for _, row in groupby(self._versions):
+            begin, size = len(self._rows), len(list(row))
+            self._rows += [(begin, begin + size)] * size
+
+    def share(self, version: str, first: int, end: int, before: Phase) -> tuple[int, int]:
+        """(answers of `version`, all answers) of a mixture from `first` on and before `end`, without the first and last that may
+        as well belong to the phase `before`, and to one of `version` alone after it."""
+        if before == {self._versions[first]}:
+            first = min(self._rows[first][1], end)
+        if first < end and self._versions[end - 1] == version:
+            end = max(self._rows[end - 1][0], first)
+        count = self._before[version]
+        return count[end] - count[first], end - first
 
 
-def phases(answers: list[tuple[float, str]]) -> list[Phase]:
-    """What a reader would call the phases: long runs of one version, and what lies between them."""
-    runs = [(version, list(group)) for version, group in groupby(answers, key=lambda one: one[1])]
+def too_many(of_it: int, of_all: int, chance: float = CHANCE) -> int:
+    """So many answers of a version in a row come with a probability under `chance`, where `of_it` of `of_all` are its own."""
+    if of_it in (0, of_all) or chance == 1:
+        return 1
+    return math.ceil(math.log(chance) / math.log(of_it / of_all))
+
+
+def _complete_at(begun: _Begun) -> tuple[int, int]:
+    return begun.first + begun.needs, begun.first
+
+
+def _still_mixed(walk: _Walk) -> Callable[[_Begun], bool]:
+    """Where the last phase is of several: whether what the answers end with of one version alone is no phase of its own."""
+    answers, (ended, version) = walk.answers, walk.answers[-1]
+    if len(walk.wanted[-1]) == 1:
+        return lambda _: True
+    tail = next((n for n in range(len(answers) - 1, -1, -1) if answers[n][1] != version), -1) + 1
+    tally, before = _Tally(answers), walk.before(len(walk.wanted) - 1)
+
+    def allowed(begun: _Begun) -> bool:
+        short = ended - answers[tail][0] < PHASE_AT_LEAST
+        return short or len(answers) - tail < too_many(*tally.share(version, begun.first, tail, before))
+
+    return allowed
+
+
+def phases(answers: list[Answer]) -> list[Phase]:
+    """What a reader would call the phases: rows of one version that chance does not explain, and what lies between them."""
+    rows = [(version, list(group)) for version, group in groupby(answers, key=lambda one: one[1])]
     found: list[Phase] = []
     mixed: set[str] = set()
-    for index, (version, group) in enumerate(runs):
-        long = group[-1][0] - group[0][0] >= PHASE_AT_LEAST
-        if long or index in (0, len(runs) - 1):
+    since: Counter[str] = Counter()
+    for index, (version, row) in enumerate(rows):
+        long = row[-1][0] - row[0][0] >= PHASE_AT_LEAST and len(row) >= too_many(since[version], since.total())
+        if long or index == 0:
             if len(mixed) > 1:
                 found.append(frozenset(mixed))
             found.append(frozenset([version]))
-            mixed = set()
+            mixed, since = set(), Counter()
         else:
-            mixed |= {version, runs[index - 1][0], runs[index + 1][0]}
+            mixed |= {version, rows[index - 1][0]}
+            since[version] += len(row)
+    if len(mixed) > 1:
+        found.append(frozenset(mixed))
     return [phase for index, phase in enumerate(found) if index == 0 or phase != found[index - 1]]
 
 

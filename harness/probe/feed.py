@@ -1,4 +1,4 @@
-"""Starts the probe's process and reads what it says."""
+"""Starts the process that makes the traffic, and reads what it says."""
 
 from __future__ import annotations
 
@@ -6,19 +6,82 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import StepFailed
-from harness.journal import ProbeEnded, RequestDone, WebsocketEnded
+from harness.journal import ProbeEnded, RequestDone, Trouble, WebsocketEnded
 
-Line = RequestDone | ProbeEnded | WebsocketEnded
+Line = RequestDone | ProbeEnded | WebsocketEnded | Trouble
 _LINE: TypeAdapter[Line] = TypeAdapter(Line)
+ENDS_WITHIN = 10.0  # seconds beside a request's timeout
 
 
-class Feed:
-    """One probe. `on_line` is called from a thread of the feed's own, with every answer and, last, the probe's end."""
+class LineFeed:
+    """A process that makes traffic and says what came of it, a journal line for each request.
+
+    `on_line` is called from a thread of the feed's own, with every line and, last, ProbeEnded. `who` names it in errors.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        timeout: float,
+        on_line: Callable[[Line], None],
+        who: str,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`timeout` is a request's, `environment` is added to this process's own."""
+        self._timeout, self._on_line, self._who, self.ended = timeout, on_line, who, False
+        self._why = ""
+        # A session of its own: Ctrl-C is for the runner, which ends the traffic in its turn.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        )
+        self._reader = threading.Thread(target=self._read, name=f"{who} feed", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for text in lines:
+                try:
+                    line = _LINE.validate_json(text)
+                except ValidationError:
+                    continue  # the end of one that was killed in the middle of a line
+                self.ended = isinstance(line, ProbeEnded)
+                if isinstance(line, Trouble):
+                    self._why = f": {line.message}"
+                self._on_line(line)
+
+    def stop(self) -> None:
+        """Send no more, wait for what is under way, and for the last line. Raises StepFailed when it broke off."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            code = self._process.wait(self._timeout + ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._reader.join(10)
+        if code or not self.ended:
+            raise StepFailed(self._who, f"broke off with exit code {code}{self._why}")
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+
+class Feed(LineFeed):
+    """One probe."""
 
     def __init__(
         self,
@@ -31,61 +94,8 @@ class Feed:
         more: Sequence[str] = (),
     ) -> None:
         """`more` are further options of `python -m harness.probe`."""
-        self._timeout, self._on_line, self.ended = timeout, on_line, False
-        command = [
-            sys.executable,
-            "-m",
-            "harness.probe",
-            "--url",
-            url,
-            "--rate",
-            f"{rate:g}",
-            "--timeout",
-            f"{timeout:g}",
-        ]
-        command += more
+        command = [sys.executable, "-m", "harness.probe"]
+        command += ["--url", url, "--rate", f"{rate:g}", "--timeout", f"{timeout:g}", *more]
         if host_header:
             command += ["--host-header", host_header]
-        # A session of its own: Ctrl-C is for the runner, which ends the probe in its turn.
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env=_environment(),
-        )
-        self._reader = threading.Thread(target=self._read, name="probe feed", daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            for text in lines:
-                try:
-                    line = _LINE.validate_json(text)
-                except ValidationError:
-                    continue  # the end of a probe that was killed in the middle of a line
-                self.ended = isinstance(line, ProbeEnded)
-                self._on_line(line)
-
-    def stop(self) -> None:
-        """Send no more, wait for what is under way, and for the last line. Raises StepFailed when the probe broke off."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            code = self._process.wait(self._timeout + 10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
-        self._reader.join(10)
-        if code or not self.ended:
-            raise StepFailed("probe", f"broke off with exit code {code}")
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+        super().__init__(command, timeout=timeout, on_line=on_line, who="probe")

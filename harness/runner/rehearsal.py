@@ -37,7 +37,7 @@ from harness.journal import (
 )
 from harness.observer import Observer, View, code_of
 from harness.picture import Picture
-from harness.probe.feed import Feed, Line
+from harness.probe.feed import Line
 from harness.probe.summary import Summary
 from harness.progress import Status, status_of
 from harness.runner import during, steady, users
@@ -72,6 +72,8 @@ class Rehearsal:
     unique: str
     commit: str | None
     interrupted: threading.Event
+    home: Path
+    locust_listens: str | None = None
     phase: str = "waiting"
     seconds: float = 0.0
     left: list[str] = field(default_factory=list)
@@ -207,18 +209,19 @@ class Rehearsal:
 
     @contextmanager
     def _users(self, stack: Stack) -> Iterator[None]:
-        traffic = self.scenario.traffic
-        url = stack.url(PRODUCTION_PORT) + traffic.path
-        feed = Feed(
-            url,
-            rate=traffic.rate,
-            timeout=traffic.timeout,
-            on_line=self._on_line,
-            host_header=stack.load_balancer.dns_name,
-            more=users.options(self.scenario),
-        )
+        url, host = stack.url(PRODUCTION_PORT), stack.load_balancer.dns_name
+        feed = users.feed(self.scenario, url, host, self._on_line, home=self.home, listen=self.locust_listens)
+        within = users.WORKERS_COME_WITHIN if self.locust_listens else users.FIRST_ANSWER_WITHIN
         try:
-            until(lambda: self.summary.requests, 30, "the probe's first answer", every=0.05, pause=self._pause)
+            until(
+                lambda: self.summary.requests or not feed.running,
+                within,
+                "the users' first answer",
+                every=0.05,
+                pause=self._pause,
+            )
+            if not feed.running:
+                feed.stop()  # which says why
             yield
         finally:
             feed.stop()

@@ -17,8 +17,10 @@ from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
 from harness.errors import Interrupted, UsageError
 from harness.journal import Journal, RunEnded, RunStarted, Trouble
+from harness.load.feed import need_locust
 from harness.progress import Ending, Judged, Progress, print_endings, progress
 from harness.runner.rehearsal import Rehearsal
+from harness.runner.room import Room
 from harness.runner.sweep import sweep
 from harness.runner.versions import commit, versions, whoami
 from harness.scenario import OwnApp, Scenario
@@ -26,13 +28,15 @@ from harness.targets.base import Asked, GoAhead, RuntimeAsked, Target
 from harness.words import ENGLISH, Speech
 
 REFRESH = 0.25
-AT_ONCE_PER_CPU = {"process": 4, "docker": 2}  # starting a container takes an engine more than starting a process
+# Starting a container takes an engine more than starting a process. The second number is for a machine that has time left.
+AT_ONCE_PER_CPU = {"process": (4, 8), "docker": (2, 3)}
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAsked:
-    """What `rehearse run` was told. `out` is made if it is not there; `home` is the state directory."""
+    """What `rehearse run` was told. `out` is made if it is not there; `home` is the state directory;
+    `locust_listens` HOST:PORT for Locust workers that somebody starts elsewhere."""
 
     scenarios: Sequence[Scenario]
     home: Path
@@ -47,6 +51,7 @@ class RunAsked:
     at_once: int | None = None
     go_ahead: GoAhead = field(default_factory=GoAhead)
     say: Speech = ENGLISH
+    locust_listens: str | None = None
 
 
 def run(asked: RunAsked) -> int:
@@ -55,6 +60,7 @@ def run(asked: RunAsked) -> int:
         raise UsageError("two of the scenarios have the same id: their results would overwrite each other")
     for one in asked.scenarios:
         compression.compression_for(one, asked.compress)  # a factor that cannot be is refused before anything starts
+    _can_load(asked)
     opened = targets.opened(
         Asked(
             target=asked.target,
@@ -109,6 +115,16 @@ def _claim(asked: RunAsked) -> None:
             raise UsageError(f"{asked.out} has another run of {one.id}; name another directory with --out") from None
 
 
+def _can_load(asked: RunAsked) -> None:
+    """Raises UsageError where Locust is asked for and cannot make the traffic."""
+    by_locust = [one.id for one in asked.scenarios if one.traffic.engine == "locust"]
+    if by_locust:
+        need_locust()
+    if asked.locust_listens and len(by_locust) != 1:
+        told = ", ".join(by_locust) or "none"
+        raise UsageError(f"--locust-listens is for one scenario with traffic.engine: locust; here there are: {told}")
+
+
 def exit_code(
     endings: Sequence[Ending], *, interrupted: bool, leftovers: Sequence[str], broke_off: bool, strict: bool
 ) -> int:
@@ -143,11 +159,20 @@ def _rehearse(
             for index, one in enumerate(supported):
                 unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
                 out = asked.out / one.id
-                rehearsals[one.id] = Rehearsal(one, plans[one.id], target, session, shared, out, unique, made, stop)
-            at_once = (
-                asked.at_once or target.at_once or AT_ONCE_PER_CPU.get(target.runtime or "", 4) * (os.cpu_count() or 1)
-            )
-            _side_by_side(list(rehearsals.values()), stop, at_once, asked.say)
+                rehearsals[one.id] = Rehearsal(
+                    one,
+                    plans[one.id],
+                    target,
+                    session,
+                    shared,
+                    out,
+                    unique,
+                    made,
+                    stop,
+                    asked.home,
+                    asked.locust_listens,
+                )
+            _side_by_side(list(rehearsals.values()), stop, _room(asked, target), asked.say)
     except KeyboardInterrupt:
         stop.set()
     finally:
@@ -156,10 +181,17 @@ def _rehearse(
     return rehearsals, left, stop.is_set()
 
 
-def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_once: int, say: Speech) -> None:
-    """Run each in its thread, the longest first and at most so many at once, and show them; Ctrl-C asks them to clean up, a
-    second one leaves at once."""
-    room = threading.Semaphore(at_once)
+def _room(asked: RunAsked, target: Target) -> Room:
+    always, at_most = AT_ONCE_PER_CPU.get(target.runtime or "", (4, 4))
+    cpus = os.cpu_count() or 1
+    if target.at_once is not None and asked.at_once is None:
+        return Room(target.at_once, target.at_once)
+    return Room(asked.at_once or always * cpus, asked.at_once or at_most * cpus)
+
+
+def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, room: Room, say: Speech) -> None:
+    """Run each in its thread, the longest first and as many at once as there is room, and show them; Ctrl-C asks them to clean
+    up, a second one leaves at once."""
     longest_first = sorted(rehearsals, key=lambda one: -critical_path(one.scenario, one.plan))
     threads = [
         threading.Thread(target=_run_when_there_is_room, args=(one, room, stop), name=one.scenario.id, daemon=True)
@@ -169,12 +201,12 @@ def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_onc
         thread.start()
     shown = progress(say=say)
     try:
-        _watch(rehearsals, threads, shown)
+        _watch(rehearsals, threads, shown, room)
     except KeyboardInterrupt:
         stop.set()
         print(say("interrupted"), file=sys.stderr, flush=True)
         try:
-            _watch(rehearsals, threads, shown)
+            _watch(rehearsals, threads, shown, room)
         except KeyboardInterrupt:
             unfinished = [one.scenario.id for one in rehearsals if one.phase != "done"]
             raise Interrupted(
@@ -184,18 +216,19 @@ def _side_by_side(rehearsals: Sequence[Rehearsal], stop: threading.Event, at_onc
         shown.close()
 
 
-def _run_when_there_is_room(rehearsal: Rehearsal, room: threading.Semaphore, stop: threading.Event) -> None:
+def _run_when_there_is_room(rehearsal: Rehearsal, room: Room, stop: threading.Event) -> None:
     """Whoever only tears down needs no room any more: that is waiting for a drain."""
-    room.acquire()
+    room.enter()
     if stop.is_set():
-        room.release()
+        room.leave()
     else:
-        rehearsal.leaving = room.release
+        rehearsal.leaving = room.leave
         rehearsal.run()
 
 
-def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread], shown: Progress) -> None:
+def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread], shown: Progress, room: Room) -> None:
     while any(thread.is_alive() for thread in threads):
+        room.look()
         shown.show([one.status for one in rehearsals])
         clock.pause(REFRESH)
     shown.show([one.status for one in rehearsals])
@@ -203,7 +236,7 @@ def _watch(rehearsals: Sequence[Rehearsal], threads: Sequence[threading.Thread],
 
 def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
     """Whether the target cannot do it; then its journal says so, and why."""
-    why = target.unsupported(scenario) or _beyond_us(scenario)
+    why = target.unsupported(scenario)
     if why is None:
         return False
     with Journal(asked.out / scenario.id / "journal.jsonl") as journal:
@@ -224,13 +257,6 @@ def _refused(asked: RunAsked, target: Target, scenario: Scenario) -> bool:
         journal.write(Trouble(at=clock.now(), step="unsupported", message=why, fatal=True))
         journal.write(RunEnded(at=clock.now(), complete=False, reason=f"unsupported: {why}"))
     return True
-
-
-def _beyond_us(scenario: Scenario) -> str | None:
-    """What no target can make good for."""
-    if scenario.traffic.engine == "locust":
-        return "Locust workers (traffic.engine: locust) are not built yet: traffic.requests, weights and sessions are the probe's"
-    return None
 
 
 def _judged(asked: RunAsked, scenario: Scenario, rehearsal: Rehearsal | None) -> Ending:

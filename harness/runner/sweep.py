@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness import images
+from harness.load import feed as load
 from harness.targets import emulators, localstack
 
 
@@ -15,7 +16,7 @@ def sweep(home: Path) -> list[str]:
         if emulator.orphaned:
             emulators.stop(emulator.pid)
             removed.append(f"emulator {emulator.pid} at {emulator.endpoint}, whose run is gone")
-    removed += localstack.sweep(home)
+    removed += localstack.sweep(home) + load.sweep(home)
     if not emulators.running(home):
         removed += sweep_tasks(home)
     return removed

@@ -134,7 +134,8 @@ class Hook(Part):
     """What a lifecycle hook function checks: `repeat` times the same request; every answer must have `status` and, as a part of
     its JSON body, `json`. `via` says through which listener.
 
-    `never_calls_back`: it ends without telling CodeDeploy. `without_permission`: CodeDeploy may not invoke it.
+    `never_calls_back`: it ends without telling CodeDeploy. `callback_denied`: it tries, and its own role may not call
+    PutLifecycleEventHookExecutionStatus. `without_permission`: CodeDeploy may not invoke it.
     """
 
     get: Path | None = None
@@ -143,11 +144,12 @@ class Hook(Part):
     json_: Annotated[dict[str, Any] | None, Field(alias="json")] = None
     repeat: Annotated[int, Field(ge=1, le=100)] = 1
     never_calls_back: Flag = False
+    callback_denied: Flag = False
     without_permission: Flag = False
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        if self.get is None and not (self.never_calls_back or self.without_permission):
+        if self.get is None and not (self.never_calls_back or self.callback_denied or self.without_permission):
             raise ValueError("say what it checks, such as `get: /`, or how it breaks: `never_calls_back: true`")
         return self
 

@@ -186,6 +186,24 @@ def websockets_are_opened(scenario: Scenario) -> Iterator[Problem]:
         yield ("expect", "websockets"), "`websockets` needs `traffic.websockets`"
 
 
+def locust_can_make_the_traffic(scenario: Scenario) -> Iterator[Problem]:
+    traffic = scenario.traffic
+    if traffic.engine != "locust":
+        if traffic.workers is not None:
+            yield ("traffic", "workers"), "`workers` are Locust's: add `engine: locust`"
+        return
+    if traffic.websockets is not None:
+        yield (
+            ("traffic", "websockets"),
+            "Locust's workers open no WebSockets: leave out `websockets`, or `engine: locust`",
+        )
+    if traffic.sessions is not None and traffic.sessions < traffic.shared_by:
+        yield (
+            ("traffic", "sessions"),
+            f"{traffic.shared_by} workers share the users: `sessions` must be at least {traffic.shared_by}",
+        )
+
+
 def test_listener_is_repointed_where_there_is_one(scenario: Scenario) -> Iterator[Problem]:
     for i, action in enumerate(scenario.during):
         if action.do == "repoint_listener" and action.listener == "test" and not scenario.deploy.test_listener:
@@ -210,5 +228,6 @@ RULES: tuple[Callable[[Scenario], Iterator[Problem]], ...] = (
     whole_seconds,
     capacity_has_room_for_fixed_ports,
     websockets_are_opened,
+    locust_can_make_the_traffic,
     test_listener_is_repointed_where_there_is_one,
 )

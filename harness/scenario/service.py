@@ -97,11 +97,15 @@ class LongLived(Part):
     path: Path = "/ws"
 
 
+WORKERS = 2  # of Locust, where a scenario names no number
+
+
 class Traffic(Part):
     """The simulated users: an open loop at a fixed rate through the production listener, for the whole run.
 
     Without `requests` it is a GET of `path`; with them, each comes as often as its weight says. With `sessions` that many users
     take turns, each with cookies of its own, and each goes through the requests in order; without, nobody keeps a cookie.
+    `engine: locust` hands the same traffic to Locust: a master, and `workers` processes that share the rate and the users.
     """
 
     rate: Rate = 20.0
@@ -111,11 +115,17 @@ class Traffic(Part):
     sessions: Annotated[int, Field(ge=1, le=10_000)] | None = None
     websockets: LongLived | None = None
     engine: Literal["probe", "locust"] = "probe"
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
 
     @property
     def asked(self) -> tuple[AskedRequest, ...]:
         """What is asked, at least one."""
         return self.requests or (AskedRequest(path=self.path),)
+
+    @property
+    def shared_by(self) -> int:
+        """How many processes make it."""
+        return (self.workers or WORKERS) if self.engine == "locust" else 1
 
 
 # ---- what is released

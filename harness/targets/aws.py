@@ -29,6 +29,7 @@ from harness.targets import base, emulators, local
 from harness.targets.base import Asked, GoAhead, Target, nothing
 
 EMULATED = "aws-on-emulator"
+NEEDED = {"self-destruct", "registry", "roles", "network", "cluster"}
 LOOK_EVERY = 1.0  # of an observer: AWS counts requests
 
 
@@ -113,12 +114,12 @@ def the_one(session: Session, wanted: AwsSettings, deployment: str | None) -> De
         raise TargetUnavailable(f"no stack {whose} is up in {session.region}{others}: rehearse aws up")
     if len(meant) > 1:
         raise UsageError(f"several stacks are up; choose one with --deployment ({', '.join(one.id for one in meant)})")
-    if not meant[0].ready:
+    if not meant[0].ready or not set(meant[0].stacks) >= NEEDED:
         states = ", ".join(
             f"{one.concern} {one.status}" for one in meant[0].stacks.values() if one.status not in found.READY
         )
         raise TargetUnavailable(
-            f"stack {meant[0].id} is not ready ({states or 'it has no stacks'}): rehearse aws up, or down"
+            f"stack {meant[0].id} is not ready ({states or 'not all its stacks are there'}): rehearse aws up, or down"
         )
     return meant[0]
 
@@ -227,7 +228,7 @@ def _target(
         reach=_reach if endpoint is None else local.reach_of(endpoint),
         waits=nothing if endpoint is None else local.waits_of(endpoint),
         digest=lambda image: pushed[image].digest if image in pushed else None,
-        unsupported=local.unsupported,
+        unsupported=lambda scenario: local.unsupported(scenario) or _lacking(scenario, deployment),
         network=ground.network_of(deployment, architecture, known),
         pace=1.0 if status is None else float(status.get("compress", 1.0)),
         chain=chain(where),
@@ -235,6 +236,14 @@ def _target(
         at_once=at_once,
         look_every=LOOK_EVERY if endpoint is None else base.LOOK_EVERY,
     )
+
+
+def _lacking(scenario: Scenario, deployment: Deployment) -> str | None:
+    """What the stack has no role for."""
+    denied = any(hook.callback_denied for hook in scenario.deploy.hooks.values())
+    if denied and "DeniedHookRoleArn" not in deployment.outputs:
+        return "callback_denied: the stack has no role for a function that may not report to CodeDeploy"
+    return None
 
 
 def _reach(load_balancer: LoadBalancer, port: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from harness import clock
 from harness.emulator.alb import access_log
 from harness.emulator.alb.access_log import AccessLog, _any_line, json_lines
+from harness.emulator.alb.exchange import Exchange, whole
 from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.messages import AccessRow
 from harness.emulator.alb.options import Options
+from harness.emulator.alb.reply import parse
 from tests.alb.conftest import Balancer, balancer, ended, forward, story
 from tests.alb.features import ask, certificate, group, listen, secure, tls, trusting
 
@@ -135,10 +138,20 @@ def test_own_format_is_written_only_where_it_is_asked_for(tmp_path):
     run()
 
 
+def numbered(first: int, last: int) -> list[Exchange]:
+    """Requests that have ended, with their number as the path."""
+    many, one = [], ended(ROW)
+    for number in range(first, last):
+        many.append(copy(one))
+        many[-1].head = copy(one.head)
+        many[-1].head.uri = b"/%d" % number
+    return many
+
+
 def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_path):
     log = AccessLog(tmp_path, "test")
     for number in range(0, 35_000, 500):
-        log.write([ended(ROW._replace(url=f"/{number + n}")) for n in range(500)])
+        log.write([*numbered(number, number + 500)])
         while log.flush():
             pass
     log.close()
@@ -149,7 +162,7 @@ def test_the_last_ten_thousand_rows_are_kept_and_no_more_than_twice_as_many(tmp_
 
 def test_rows_that_come_too_fast_are_dropped_from_the_oldest(tmp_path):
     log = AccessLog(tmp_path, "test")
-    log.write([ended(ROW._replace(url=f"/{number}")) for number in range(25_000)])
+    log.write([*numbered(0, 25_000)])
     while log.flush():
         pass
     log.close()
@@ -158,22 +171,24 @@ def test_rows_that_come_too_fast_are_dropped_from_the_oldest(tmp_path):
 
 
 @pytest.mark.parametrize("common", [False, True])
-@pytest.mark.parametrize("uri", [b"/a?b=c", b'/a?b="c', b"/a\\b"])
+@pytest.mark.parametrize("uri", [b"/a?b=c", b'/a?b="c', b"/a\\b", b"/50%?a=%b"])
 def test_line_that_is_written_the_quick_way_says_what_the_other_would(uri: bytes, common: bool):
     heads = Heads(Options(), 80, "http")
     for number in range(3):
         raw = b'GET %b HTTP/1.1\r\nHost: x\r\nUser-Agent: a"b\xe4\r\nCookie: %d\r\n\r\n' % (uri, number)
         head = heads.quick(raw) if common or number < 2 else Heads(Options(), 80, "http").quick(raw)
     assert head is not None
-    assert (head.common is not None) == common
-    exchange = ended(ROW._replace(time=1000.5, target_group="tg", target_status=200))
-    exchange.head, exchange.traced, exchange.sent_at, exchange.sent = head, 10**11 + 7, exchange.arrived, 249
-    exchange.first_byte = exchange.ended = exchange.arrived + 0.25
-    quick, thorough = (json.loads(one) for one in (json_lines([exchange]), _any_line(exchange)))
+    assert (head.common is not None) == (common and not {*b'"\\'} & {*uri})
+    exchange = ended(ROW._replace(time=1000.5, target_group="tg", target_status=203))
+    assert exchange.member is not None is not exchange.rule
+    reply = parse(b"HTTP/1.1 203 \r\nContent-Length: 200\r\n\r\n")
+    passed = (1000.5, 1000.75, 10**11 + 7, exchange.client, head, exchange.member, exchange.rule, reply)
+    quick, thorough = (json.loads(one) for one in (json_lines([passed]), _any_line(whole(passed))))
     assert quick == thorough
     assert (quick["target_time"], quick["url"], quick["user_agent"]) == (0.25, uri.decode(), 'a"b\xe4')
-    assert quick["trace_id"] == exchange.trace.decode()
-    row = exchange.row()
+    assert (quick["sent_bytes"], quick["received_bytes"], quick["elb_status"]) == (reply.size, len(raw), 203)
+    assert quick["trace_id"] == whole(passed).trace.decode()
+    row = whole(passed).row()
     assert {name: quick[name] for name in quick if name != "time"} == {
         name: value for name, value in row._asdict().items() if name in quick and name != "time"
     }

@@ -699,7 +699,7 @@ async def test_change_of_an_attribute_reaches_connections_that_are_open(proxy: s
 # ---- time
 
 
-@on("rehearse")
+@on("rehearse", times=1)
 async def test_slow_head_is_answered_408_and_costs_nobody_else(proxy: str):
     async with front(proxy, {"idle_timeout.timeout_seconds": "1"}) as it:
         slow, quick = await it.connect(), await it.connect()
@@ -712,7 +712,7 @@ async def test_slow_head_is_answered_408_and_costs_nobody_else(proxy: str):
         assert (await ended).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
-@on("rehearse")
+@on("rehearse", times=1)
 async def test_slow_body_is_answered_408(proxy: str):
     async with front(proxy, {"idle_timeout.timeout_seconds": "1"}) as it:
         client = await it.connect()
@@ -721,24 +721,30 @@ async def test_slow_body_is_answered_408(proxy: str):
         await it.until(lambda: it.lb and [row.elb_status for row in it.lb.rows] == [408])
 
 
-@on("rehearse")
+@on("rehearse", times=1)
 async def test_silent_target_is_answered_504_and_a_stalled_answer_is_cut(proxy: str):
     async with front(proxy, {"idle_timeout.timeout_seconds": "1"}) as it:
 
         async def script(talk: Talk) -> None:
             request = await read_head(talk.reader)
+            while len(it.target.requests) < TIMES:  # until it is the memo that answers
+                it.target.requests.append(request)
+                talk.writer.write(it.target.reply)
+                request = await read_head(talk.reader)
             if b"/stall" in request.line:
                 talk.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
             await talk.rest()
 
         it.target.script = script
         client, stalled = await it.connect(), await it.connect()
+        for _ in range(TIMES):
+            assert (await client.ask(GET)).status == 200
         stalled.writer.write(b"GET /stall HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await client.ask(GET)).status == 504
         assert b"504" not in await stalled.rest()
 
 
-@on("rehearse")
+@on("rehearse", times=1)
 async def test_idle_connection_and_idle_tunnel_are_closed(proxy: str):
     async with front(proxy, {"idle_timeout.timeout_seconds": "1"}) as it:
         it.target.script = echo
@@ -748,7 +754,7 @@ async def test_idle_connection_and_idle_tunnel_are_closed(proxy: str):
         assert await tunnel.rest() == b"welcome"
 
 
-@on("rehearse")
+@on("rehearse", times=1)
 async def test_connection_older_than_client_keep_alive_is_closed_with_its_next_answer(proxy: str):
     async with front(proxy, {"client_keep_alive.seconds": "1"}) as it:
         busy, idle = await it.connect(), await it.connect()

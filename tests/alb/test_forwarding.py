@@ -454,3 +454,28 @@ async def test_no_request_is_lost_while_weights_change_under_load():
         done.set()
         await asyncio.gather(*users)
         assert set(results) == {(200, "blue"), (200, "green")}
+
+
+@story
+async def test_client_that_leaves_breaks_off_its_own_request_and_nobody_elses():
+    """An exchange serves one request of its client after the other: nothing of the last may be left in it."""
+    get = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with balancer() as lb:
+        (blue,) = await lb.group("blue", "blue", HealthCheckEnabled=False)
+        await lb.rules(forward({"blue": 1}))
+        leaver, stayer = [await asyncio.open_connection("127.0.0.1", lb.port) for _ in range(2)]
+        for _ in range(4):  # parsed, remembered, from the memo
+            leaver[1].write(get)
+            await leaver[0].readuntil(b"blue")
+        blue.gate.clear()
+        stayer[1].write(get)
+        await lb.until(lambda: len(blue.seen) == 5)
+        leaver[1].write(get)
+        await lb.until(lambda: len(blue.seen) == 6)
+        reset = leaver[1].get_extra_info("socket")
+        reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        leaver[1].transport.abort()
+        await lb.until(lambda: [row.elb_status for row in lb.rows] == [200] * 4 + [460])
+        blue.gate.set()
+        assert (await stayer[0].readuntil(b"blue")).startswith(b"HTTP/1.1 200 OK")
+        stayer[1].close()

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.emulator.alb import head as heads
+from harness.emulator.alb import heads as heads_of
 from harness.emulator.alb.desync import Tier
 from harness.emulator.alb.head import Head, end_of_head, parse, thorough
 from harness.emulator.alb.heads import Heads
@@ -391,6 +392,21 @@ def varied(reading: Heads, raw: bytes) -> Head | None:
     return head if head is not None and head.common is not None else None
 
 
+def check_alike(head: Head, raw: bytes, options: Options, port: int) -> None:
+    """It means what the thorough parser says of `raw`, and a target gets the same."""
+    assert end_of_head(raw) == len(raw)
+    assert meaning(head) == meaning(thorough(raw))
+    assert head.user_agent() == thorough(raw).user_agent()
+    if head.method not in KNOWN_TO_LLHTTP:
+        return
+    sent, anew = (
+        as_a_strict_target_reads(one.outgoing + b"\r\n") for one in (head, Heads(options, port, "http").read(raw))
+    )
+    assert [(method, uri, sorted(fields)) for method, uri, fields in sent] == [
+        (method, uri, sorted(fields)) for method, uri, fields in anew
+    ]
+
+
 @pytest.mark.parametrize("options", [Options(), Options(drop_invalid=True)])
 @pytest.mark.parametrize("port", [80, 8080])
 def test_head_that_varies_from_a_known_one_means_what_the_thorough_parser_says(options: Options, port: int):
@@ -404,23 +420,49 @@ def test_head_that_varies_from_a_known_one_means_what_the_thorough_parser_says(o
         for raw in three[:2]:
             reading.quick(raw)
         for raw in three:
-            head = varied(reading, raw)
-            if head is None:
-                continue
-            hits += 1
-            assert end_of_head(raw) == len(raw)
-            assert meaning(head) == meaning(thorough(raw))
-            assert head.user_agent() == thorough(raw).user_agent()
-            sent, anew = (
-                as_a_strict_target_reads(one.outgoing + b"\r\n")
-                for one in (head, Heads(options, port, "http").read(raw))
-            )
-            assert [(method, uri, sorted(fields)) for method, uri, fields in sent] == [
-                (method, uri, sorted(fields)) for method, uri, fields in anew
-            ]
+            if (head := varied(reading, raw)) is not None:
+                hits += 1
+                check_alike(head, raw, options, port)
 
     check()
     assert hits > 30
+
+
+@pytest.mark.parametrize("options", [Options(), Options(drop_invalid=True)])
+@pytest.mark.parametrize("port", [80, 8080])
+def test_head_that_is_laid_out_like_another_means_what_the_thorough_parser_says(options: Options, port: int):
+    hits = 0
+
+    @settings(max_examples=150, deadline=None)
+    @given(related(), st.binary(max_size=8), st.integers(0, 200))
+    def check(three: tuple[bytes, bytes, bytes], noise: bytes, at: int) -> None:
+        nonlocal hits
+        reading = Heads(options, port, "http")
+        for _ in range(heads_of.WORTHWHILE + 2):
+            head = reading.quick(three[0])
+        if head is None or head.common is None:
+            return
+        assert head.common.layouts
+        for raw in (*three, three[0].replace(b": ", b": " + noise), three[0][:at] + noise + three[0][at:]):
+            if (found := reading.again(raw, head.common)) is not None:
+                hits += 1
+                check_alike(found, raw, options, port)
+
+    check()
+    assert hits > 50
+
+
+def test_layouts_of_a_head_are_few_and_forgotten_with_it():
+    reading = Heads(Options(), 80, "http")
+    for number in range(heads_of.MOST_LAYOUTS + 2):
+        lines = b"".join(b"%b: %d\r\n" % (name, number) for name in (b"Cookie", b"Range", b"Referer")[: number % 4])
+        ends = (b"", b"Cookie: again\r\n")[number // 4]
+        for _ in range(heads_of.WORTHWHILE + 3):
+            head = reading.quick(b"GET / HTTP/1.1\r\n%bHost: a\r\n%b\r\n" % (lines, ends))
+    assert head is not None is not head.common
+    assert len(head.common.layouts) == heads_of.MOST_LAYOUTS
+    assert reading.forget(1e9)
+    assert reading.commons.known == {}
 
 
 def test_line_behind_a_head_is_no_part_of_it():

@@ -1,6 +1,7 @@
 """The metrics of C.9, as the data plane counts them."""
 
 from collections import Counter
+from dataclasses import replace
 
 from harness.emulator.alb.messages import AccessRow, Datum
 from harness.emulator.alb.metrics import Meter
@@ -19,9 +20,9 @@ def row(elb: int = 200, target: int | None = 200, *, group: str = "tg", time: fl
     return base._replace(**more)
 
 
-def sums(data: list[Datum]) -> Counter[tuple[str, str]]:
+def sums(data: list[Datum], zone: str = "") -> Counter[tuple[str, str]]:
     totals: Counter[tuple[str, str]] = Counter()
-    for datum in data:
+    for datum in (one for one in data if one.zone == zone):
         totals[datum.name, datum.target_group] += sum(
             value * count for value, count in zip(datum.values, datum.counts, strict=True)
         )
@@ -42,6 +43,21 @@ def test_request_counts_for_the_balancer_and_for_its_group():
     assert found["RequestCountPerTarget", "tg"] == 0.5
     assert round(found["TargetResponseTime", ""], 6) == round(found["TargetResponseTime", "tg"], 6) == 0.02
     assert not [name for name, _ in found if "ELB" in name]
+
+
+def test_what_is_about_targets_counts_by_zone_as_well():
+    meter, here, there = Meter(), ended(row()), ended(row(404, 404))
+    assert here.member is not None is not there.member
+    here.member.target = replace(here.member.target, zone="eu-1a")
+    there.member.target = replace(there.member.target, zone="eu-1b")
+    meter.add([here, there, there, ended(row(502, None, time=-1.0))], 1000.0)
+    data = meter.drain(lambda arn: 1)
+    for place in ("", "tg"):
+        assert sums(data)["RequestCount", place] == 4
+        assert sums(data, "eu-1a")["RequestCount", place] == 1
+        assert sums(data, "eu-1b")["HTTPCode_Target_4XX_Count", place] == 2
+        assert round(sums(data, "eu-1b")["TargetResponseTime", place], 6) == 0.02
+    assert {one.zone for one in data if one.name == "RequestCountPerTarget" or "ELB" in one.name} == {""}
 
 
 def test_error_of_the_balancer_is_no_code_of_a_target():

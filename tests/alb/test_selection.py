@@ -104,7 +104,7 @@ async def test_fewer_healthy_targets_than_the_minimum_fail_open_to_all():
 @story
 async def test_targets_come_and_go_under_load_without_a_failed_request():
     async with balancer() as lb:
-        backends = await group(lb, "blue", *"abcd")
+        backends = await group(lb, "blue", *"abcd", deregistration_delay__timeout_seconds="0.3")
         await lb.rules(forward({"blue": 1}))
         await lb.healthy(*backends)
         answers: Counter[int] = Counter()

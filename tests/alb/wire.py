@@ -227,21 +227,21 @@ async def _listens(port: int) -> bool:
     return True
 
 
-async def _again_and_again(test: Callable[..., Awaitable[None]]) -> None:
+async def _again_and_again(test: Callable[..., Awaitable[None]], times: int) -> None:
     async with balancer() as lb:
         SHARED.set(lb)
-        for _ in range(TIMES):
+        for _ in range(times):
             await test("rehearse")
 
 
-def on(*proxies: str) -> Callable[[Callable[..., Awaitable[None]]], object]:
+def on(*proxies: str, times: int = TIMES) -> Callable[[Callable[..., Awaitable[None]]], object]:
     """Run an async test for each proxy, which it gets as `proxy`: ours, three times on the same listener, so that every case goes down
-    the slow path and is then answered by what the memo has kept of it."""
+    the slow path and is then answered by what the memo has kept of it. `times` is for cases that wait, and see to that by themselves."""
 
     def decorate(test: Callable[..., Awaitable[None]]) -> object:
         @pytest.mark.parametrize("proxy", proxies or PROXIES)
         def run(proxy: str) -> None:
-            asyncio.run(_again_and_again(test) if proxy == "rehearse" else test(proxy))  # type: ignore[arg-type]
+            asyncio.run(_again_and_again(test, times) if proxy == "rehearse" else test(proxy))  # type: ignore[arg-type]
 
         run.__name__, run.__doc__ = test.__name__, test.__doc__
         return run

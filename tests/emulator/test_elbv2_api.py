@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -338,6 +339,7 @@ def test_quotas_are_told_and_kept(parts):
     [
         {"Field": "host-header", "HostHeaderConfig": {"Values": ["*.example.com"]}},
         {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/a/*"]}},
+        {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/a/[0-9]+$"]}},
         {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["GET", "POST"]}},
         {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-A", "Values": ["b?"]}},
         {"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "a", "Value": "b"}, {"Value": "c"}]}},
@@ -360,7 +362,11 @@ def test_rule_of_every_condition_reads_back(parts, condition):
         ([{"Field": "path-pattern", "Values": ["/a"]}] * 2, "InvalidConfigurationRequest"),
         ([{"Field": "path-pattern", "Values": [f"/{n}" for n in range(6)]}], "ValidationError"),
         ([{"Field": "path-pattern", "Values": ["/*?*?*?"]}], "ValidationError"),
-        ([{"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["/a+"]}}], "NotImplemented"),
+        ([{"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["/(?=a)"]}}], "ValidationError"),
+        (
+            [{"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["/a"], "Values": ["/a"]}}],
+            "ValidationError",
+        ),
         ([{"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.300/8"]}}], "ValidationError"),
         ([{"Field": "cookie", "Values": ["a"]}], "ValidationError"),
         ([], "ValidationError"),
@@ -370,6 +376,59 @@ def test_conditions_that_cannot_be_are_refused(parts, conditions, code):
     listener = parts.listener(parts.balancer()["LoadBalancerArn"], 89)["ListenerArn"]
     given = {"ListenerArn": listener, "Priority": 5, "Conditions": conditions, "Actions": [HELLO]}
     assert refused(parts.elb.create_rule, **given)[0] == code
+
+
+def test_transforms_of_a_rule_read_back_and_can_be_reset(parts):
+    listener = parts.listener(parts.balancer()["LoadBalancerArn"], 85)["ListenerArn"]
+    given = {
+        "ListenerArn": listener,
+        "Priority": 5,
+        "Actions": [HELLO],
+        "Conditions": [{"Field": "path-pattern", "Values": ["/a"]}],
+    }
+    rewrite = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/a(.*)", "Replace": "/b$1"}]}}
+    (rule,) = parts.elb.create_rule(**given, Transforms=[rewrite])["Rules"]
+    assert rule["Transforms"] == [rewrite]
+    parts.elb.modify_rule(RuleArn=rule["RuleArn"], Actions=[HELLO])
+    assert parts.elb.describe_rules(RuleArns=[rule["RuleArn"]])["Rules"][0]["Transforms"] == [rewrite]
+    parts.elb.modify_rule(RuleArn=rule["RuleArn"], ResetTransforms=True)
+    assert parts.elb.describe_rules(RuleArns=[rule["RuleArn"]])["Rules"][0]["Transforms"] == []
+    bad = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "(?=a)", "Replace": "b"}]}}
+    for wrong in ([rewrite, rewrite], [bad], [{"Type": "url-rewrite"}], [{"Type": "other"}]):
+        code, _ = refused(parts.elb.modify_rule, RuleArn=rule["RuleArn"], Transforms=wrong)
+        assert code == "ValidationError"
+
+
+def test_attributes_of_a_listener_read_back_and_shape_its_answers(parts):
+    listener = parts.listener(parts.balancer()["LoadBalancerArn"], 86)["ListenerArn"]
+    frames = "routing.http.response.x_frame_options.header_value"
+
+    def change(**pairs: str) -> None:
+        parts.elb.modify_listener_attributes(ListenerArn=listener, Attributes=attributes(**pairs))
+
+    def read() -> dict[str, str]:
+        found = parts.elb.describe_listener_attributes(ListenerArn=listener)["Attributes"]
+        return {one["Key"]: one["Value"] for one in found}
+
+    assert read()[frames] == ""
+    change(
+        routing__http__response__x_frame_options__header_value="DENY", routing__http__response__server__enabled="false"
+    )
+    assert (read()[frames], read()["routing.http.response.server.enabled"]) == ("DENY", "false")
+    with urlopen(parts.url(listener)) as answer:
+        assert (answer.headers["X-Frame-Options"], answer.headers["Server"]) == ("DENY", None)
+    change(routing__http__response__x_frame_options__header_value="")
+    with urlopen(parts.url(listener)) as answer:
+        assert answer.headers["X-Frame-Options"] is None
+    for key, value in (
+        (frames, "DENY\r\nEvil: yes"),
+        (frames, "x" * 1025),
+        ("routing.http.response.server.enabled", "maybe"),
+        ("routing.http.request.x_amzn_tls_version.header_name", "Only-Https"),
+    ):
+        given = {"ListenerArn": listener, "Attributes": [{"Key": key, "Value": value}]}
+        assert refused(parts.elb.modify_listener_attributes, **given)[0] == "InvalidConfigurationRequest"
+    assert read()[frames] == ""
 
 
 def test_priorities_are_unique_and_can_be_swapped(parts):

@@ -165,7 +165,7 @@ def test_stray_answer_outside_the_tolerance_is_seen():
     ("seen", "wanted", "met"),
     [
         ("aab", "a b", True),
-        ("aab", "a ab b", False),
+        ("ab", "a b a", False),
         ("aabb", "a ab b", True),
         ("aababbb", "a ab b", True),
         ("aaba", "a ab a", True),
@@ -176,7 +176,7 @@ def test_stray_answer_outside_the_tolerance_is_seen():
     ],
 )
 def test_phases_match_in_order_with_nothing_between(seen: str, wanted: str, met: bool):
-    answers = [(2.0 * place + offset, version) for place, version in enumerate(seen) for offset in (0.0, 1.9)]
+    answers = [(2.0 * place + tenth / 10, version) for place, version in enumerate(seen) for tenth in range(20)]
     assert matches(answers, [frozenset(phase) for phase in wanted.split()]) is met
 
 
@@ -206,6 +206,45 @@ def at_20_a_second(seen: str) -> list[tuple[float, str]]:
 )
 def test_phase_is_no_phase_because_of_a_single_answer(seen: str, wanted: str, met: bool):
     assert matches(at_20_a_second(seen), [frozenset(phase) for phase in wanted.split()]) is met
+
+
+def tenth_of_green(seconds: float, *, by_chance: float) -> list[tuple[float, str]]:
+    """Three seconds of v1, then a tenth of v2 at 20 requests/s, and last the seconds in which v2 happened to have none."""
+    mix = ["v1", "v2", *["v1"] * 8] * round(2 * seconds)
+    versions = ["v1"] * 60 + mix + ["v1"] * round(20 * by_chance - 8)
+    return [(index / 20, version) for index, version in enumerate(versions)]
+
+
+BACK_ON_BLUE: dict[str, Any] = {"versions_seen": ["v1", ["v1", "v2"], "v1"]}
+
+
+@pytest.mark.parametrize(
+    ("by_chance", "wanted", "verdict"),
+    [
+        (1.7, BACK_ON_BLUE, "inconclusive"),  # comes 3 times in 100
+        (1.7, {"versions_seen": ["v1", ["v1", "v2"]]}, "met"),
+        (1.0, BACK_ON_BLUE, "unmet"),
+        (6.0, BACK_ON_BLUE, "met"),
+        (6.0, {"versions_seen": ["v1", ["v1", "v2"]]}, "unmet"),
+    ],
+)
+def test_seconds_of_one_version_beside_a_mixture_are_no_phase_where_chance_brings_them(
+    by_chance: float, wanted: dict[str, Any], verdict: str
+):
+    answers = tenth_of_green(6, by_chance=by_chance)
+    requests = [story.request(sent - 1, version) for sent, version in answers]
+    ended = story.deployment(completed=answers[-1][0] - 1)
+    judgement = judge(story.told(succeeding(**wanted), *requests, ended, *story.lifecycle(), *story.ended(requests)))
+    assert result(judgement, "versions_seen").verdict == verdict
+
+
+def test_seconds_of_one_version_before_a_mixture_are_no_phase_where_chance_brings_them():
+    mirrored = [(-sent, version) for sent, version in reversed(tenth_of_green(6, by_chance=1.7))]
+    began = [(mirrored[0][0] - 3 + index / 20, "v2") for index in range(60)]
+    v1, v2, mixed = frozenset({"v1"}), frozenset({"v2"}), frozenset({"v1", "v2"})
+    assert not matches(began + mirrored, [v2, v1, mixed])
+    assert matches(began + mirrored, [v2, v1, mixed], chance=1)
+    assert matches(began + mirrored, [v2, mixed])
 
 
 def test_answers_that_do_not_match_are_judged_in_a_time_that_grows_with_their_number():

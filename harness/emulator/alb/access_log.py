@@ -15,19 +15,25 @@ from functools import lru_cache
 from io import FileIO
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import clock
-from harness.emulator.alb.exchange import TRACES, Exchange
+from harness.emulator.alb.exchange import TRACES, Ended, Exchange, whole
 from harness.emulator.alb.head import Head
+from harness.emulator.alb.heads import Common
 from harness.emulator.alb.messages import AccessRow
+from harness.emulator.alb.reply import Reply
 from harness.emulator.alb.targets import Member
+from harness.emulator.alb.tls import Secured
+
+if TYPE_CHECKING:
+    from harness.emulator.alb.client import Client
 
 KEPT_ROWS = 10_000  # of a load balancer, at least; twice as many at most
 MOST_AT_ONCE = 500  # rows written in one step: a longer one would cost the latency of requests that come meanwhile
 LARGEST_LOG = 16 * 1024 * 1024  # bytes of ALB's own format, before it starts anew
 LONGEST_AGENT = 8 * 1024
 ACTIONS = {"Forward": "forward", "Redirect": "redirect", "FixedResponse": "fixed-response"}
-UNQUOTED = re.compile(rb"[ !#-\[\]-~]*+")  # what JSON takes as it is
 UNPRINTABLE = re.compile(r'["\\]|[^\x20-\x7e]')
 
 
@@ -38,17 +44,17 @@ class AccessLog:
         self.recent, self.log = folder / f"{name}.jsonl", folder / f"{name}.log"
         self.own_format = False
         self._lines = 0
-        self._pending: deque[Exchange] = deque(maxlen=KEPT_ROWS)
+        self._pending: deque[Ended] = deque(maxlen=KEPT_ROWS)
         self._file: FileIO | None = None  # of `recent`, once something was written
         folder.mkdir(parents=True, exist_ok=True)
         for old in (self.recent, self.log):
             old.unlink(missing_ok=True)
 
-    def write(self, ended: list[Exchange]) -> None:
+    def write(self, ended: list[Ended]) -> None:
         self._pending.extend(ended)
         if self.own_format:
             with self.log.open("ab", buffering=0) as file:
-                file.write("".join(line(one.row()) for one in ended).encode())
+                file.write("".join(line(whole(one).row()) for one in ended).encode())
 
     def flush(self, most: int = MOST_AT_ONCE) -> bool:
         """Write some of the latest rows; whether there are more. Of those that come faster than this, the oldest are dropped."""
@@ -78,89 +84,97 @@ class AccessLog:
         return self.log.replace(self.log.with_suffix(".1.log")), size
 
 
-# In the order of a line: what differs in each, then what its statuses, rule, client, target and head say, quoted once for all of theirs.
-LINE = (
-    b'{"time": "%b.%%06dZ", "request_time": %b, "target_time": %%.6f, "response_time": %b, "received_bytes": %%d, '
-    b'"sent_bytes": %%d, "trace_id": "%b", %%b, %%b, %%b, %%b, %%b}\n'
-)
+# In the order of a line: what differs in each, then what its answer, rule, client, target and head say, quoted once for all of theirs.
+TIMES = b'{"time": "%b.%%06dZ", "request_time": %b, "target_time": %%.6f, "response_time": %b, "trace_id": "%b", '
+LINE = TIMES + b"%%b, %%b, %%b, %%b, %%b}\n"
+VARIED_LINE = TIMES + b'%%b, %%b, %%b, %%b, "received_bytes": %%d, "method": "%%b", "url": "%%b", %%b}\n'
 ANY_LINE = LINE % (b"%b", b"%.6f", b"%.6f", b"%b")
-STATUS = b'"elb_status": %d, "target_status": %b, "error_reason": "%b"'
-PASSED = tuple(
-    STATUS % (status, b"%d" % status, b"-") for status in range(1000)
-)  # what targets answered, for each status
+ANSWERED = b'"sent_bytes": %d, "elb_status": %d, "target_status": %b, "error_reason": "%b"'
 NO_TARGET = b'"target": "-", "target_group": ""'
 NO_RULE = b'"rule_priority": "-1", "actions": "-"'
 
 
-def json_lines(ended: Iterable[Exchange]) -> bytes:
+def json_lines(ended: Iterable[Ended]) -> bytes:
     """The fields are AccessRow's; times are seconds, -1 where there was none. By hand, from parts that many lines share, and formatted
     all at once: json.dumps takes ten times as long.
 
-    Most requests have a simple head, were sent on at once and answered in one piece. Their lines say nothing that `_any_line` would not
-    say, but say it in a third of the time.
+    Of what has ended as `Passed` the lines say nothing that `_any_line` would not say, but say it in a third of the time.
     """
     templates: list[bytes] = []
     values: list[object] = []
-    for exchange in ended:
-        head, member, rule, status = exchange.head, exchange.member, exchange.rule, exchange.status
-        arrived, first_byte = exchange.arrived, exchange.first_byte
-        at_once = exchange.ended == first_byte and exchange.sent_at == arrived and exchange.elb_status == status
-        if not (at_once and head.simple and member and rule and status) or exchange.error_reason != "-":
+    for one in ended:
+        if not isinstance(one, tuple):
             templates.append(b"%b")
-            values.append(_any_line(exchange))
+            values.append(_any_line(one))
             continue
+        arrived, answered, traced, client, head, member, rule, reply = one
         second = int(arrived)
-        templates.append(LINES.get(second) or _line_of(second))
+        line, varied = LINES.get(second) or _lines_of(second)
         values += (
             (arrived - second) * 1_000_000,
-            first_byte - arrived,
-            exchange.received + head.size,
-            exchange.sent,
-            exchange.traced,
-            PASSED[status],
+            answered - arrived,
+            traced,
+            reply.logged or _logged_reply(reply),
             rule.logged,
-            exchange.client.logged or _logged_client(exchange),
+            client.logged or _logged_client(client),
             member.logged or _logged_member(member),
-            head.logged or _logged_head(head),
         )
+        if (common := head.common) is None:
+            templates.append(line)
+            values.append(head.logged or _logged_head(head))
+        else:  # nothing in it to quote
+            templates.append(varied)
+            values += (head.size, head.method, head.uri, common.described or _described(common))
     return b"".join(templates) % tuple(values)
 
 
-LINES: dict[int, bytes] = {}  # templates for the latest seconds
+LINES: dict[
+    int, tuple[bytes, bytes]
+] = {}  # templates for the latest seconds: for a head of its own, and for one that is alike to others
 
 
-def _line_of(second: int) -> bytes:
-    """The template for requests that arrived in a second."""
+def _lines_of(second: int) -> tuple[bytes, bytes]:
+    """The templates for requests that arrived in a second."""
     if len(LINES) > 100:
         LINES.clear()
     nothing = b"%.6f" % 0
-    LINES[second] = LINE % (_second(second).encode(), nothing, nothing, TRACES % second)
+    known = (_second(second).encode(), nothing, nothing, TRACES % second)
+    LINES[second] = LINE % known, VARIED_LINE % known
     return LINES[second]
 
 
 def _any_line(exchange: Exchange) -> bytes:
     arrived, member, rule, status = exchange.arrived, exchange.member, exchange.rule, exchange.status
-    second = int(arrived)
+    second, head = int(arrived), exchange.head
     request_time, target_time, response_time = exchange.times()
+    answered = (
+        exchange.sent,
+        exchange.elb_status,
+        b"%d" % status if status else b"null",
+        exchange.error_reason.encode(),
+    )
     return ANY_LINE % (
         *(_second(second).encode(), (arrived - second) * 1_000_000, request_time, target_time, response_time),
-        *(exchange.received + exchange.head.size, exchange.sent),
         quoted(exchange.trace.decode("latin-1"))[1:-1].encode(),
-        STATUS % (exchange.elb_status, b"%d" % status if status else b"null", exchange.error_reason.encode()),
+        ANSWERED % answered,
         rule.logged if rule is not None else NO_RULE,
-        exchange.client.logged or _logged_client(exchange),
+        exchange.client.logged or _logged_client(exchange.client, exchange.secured),
         (member.logged or _logged_member(member)) if member is not None else NO_TARGET,
-        exchange.head.logged or _logged_head(exchange.head),
+        _said_of(head, exchange.received) if exchange.received else head.logged or _logged_head(head),
     )
 
 
-def _logged_client(exchange: Exchange) -> bytes:
-    client = exchange.client
-    protocol = exchange.secured.protocol if exchange.secured else "-"
+def _logged_reply(reply: Reply) -> bytes:
+    """Of an answer that came in one piece."""
+    reply.logged = ANSWERED % (reply.size, reply.status, b"%d" % reply.status, b"-")
+    return reply.logged
+
+
+def _logged_client(client: Client, secured: Secured | None = None) -> bytes:
     listener = client.listener
     client.logged = (
         f'"load_balancer": "{listener.load_balancer}", "listener_port": {listener.port}, "client": "{client.peer}", '
-        f'"ssl_protocol": "{protocol}"'
+        f'"ssl_protocol": "{secured.protocol if secured else "-"}"'
     ).encode()
     return client.logged
 
@@ -171,23 +185,29 @@ def _logged_member(member: Member) -> bytes:
 
 
 def _logged_head(head: Head) -> bytes:
-    if head.common is not None and UNQUOTED.fullmatch(head.uri):  # a method that was not refused is letters
-        shared = head.common.described or _described(head.common)
-        head.logged = b'"method": "%b", "url": "%b", %b' % (head.method, head.uri, shared)
-    else:
-        method, url = (_quoted(value) for value in (head.method, head.uri))
-        head.logged = b'"method": %b, "url": %b, %b' % (method, url, _described(head))
+    """Of a request without a body."""
+    head.logged = _said_of(head, 0)
     return head.logged
 
 
-def _described(head: Head) -> bytes:
+def _said_of(head: Head, received: int) -> bytes:
+    """`received`: bytes of the body."""
+    method, url = _quoted(head.method), _quoted(head.uri)
+    return b'"received_bytes": %d, "method": %b, "url": %b, %b' % (received + head.size, method, url, _said(head))
+
+
+def _described(common: Common) -> bytes:
+    common.described = _said(common.head)
+    return common.described
+
+
+def _said(head: Head) -> bytes:
     """What heads have in common that differ in their request line and in what varies."""
     host, agent = _quoted(head.host or b"-"), _quoted(head.user_agent())
-    head.described = b'"host": %b, "protocol": "HTTP/1.%d", "user_agent": %b, "classification": "%b"' % (
+    return b'"host": %b, "protocol": "HTTP/1.%d", "user_agent": %b, "classification": "%b"' % (
         *(host, head.v11, agent),
         head.classification.encode(),
     )
-    return head.described
 
 
 def _quoted(value: bytes) -> bytes:

@@ -10,10 +10,13 @@ from harness.emulator.alb import answers
 from harness.emulator.alb.exchange import TRACES, Exchange
 from harness.emulator.alb.framing import BadFraming
 from harness.emulator.alb.head import Head, end_of_head, too_large
-from harness.emulator.alb.rules import Action, FixedResponse, Forward, Redirect
+from harness.emulator.alb.rewrite import Rewrite, RewriteFailed
+from harness.emulator.alb.rules import FixedResponse, Forward, Redirect, Rule
+from harness.emulator.alb.targets import Member
 from harness.emulator.alb.upstream import Upstream, connect, write_at_once
 
 if TYPE_CHECKING:
+    from harness.emulator.alb.heads import Common
     from harness.emulator.alb.listener import Listener
 
 MOST_PENDING = 256 * 1024  # of a body, until the target's connection stands
@@ -28,6 +31,7 @@ class Client(asyncio.Protocol):
 
     __slots__ = (
         "active",
+        "alike",
         "born",
         "buffer",
         "closing",
@@ -37,6 +41,7 @@ class Client(asyncio.Protocol):
         "forwarded",
         "full",
         "ip",
+        "known",
         "listener",
         "logged",
         "origin",
@@ -44,7 +49,9 @@ class Client(asyncio.Protocol):
         "peer",
         "ready",
         "since",
+        "spent",
         "tail",
+        "told",
         "transport",
         "tunnel",
         "until",
@@ -57,6 +64,7 @@ class Client(asyncio.Protocol):
         self.buffer = b""
         self.logged = b""  # what every line of the access log says of it: filled in by the log
         self.ready = True
+        self.spent: Exchange | None = None  # one that has passed, as good as new
         self.closing = self.ended = self.paused = self.full = False
         self.active = self.born = clock.now()
 
@@ -72,17 +80,27 @@ class Client(asyncio.Protocol):
 
     def configure(self) -> None:
         """Take over the listener's options: what every request of this connection carries to its target (C.7)."""
-        options = self.listener.options
+        options, self.known = self.listener.options, self.listener.heads.memo.known
         self.expires = self.born + options.keep_alive
-        self.origin = (self.peer if options.xff_port else self.ip).encode()
+        self.origin: bytes = (self.peer if options.xff_port else self.ip).encode()
         xff = b"X-Forwarded-For: %b\r\n" % self.origin if options.xff == "append" else b""
-        self.forwarded = xff.replace(b"%", b"%%") + self.listener.forwarded
-        self.since = self.until = 0.0
+        self.told: bytes = self.listener.forwarded + self._tls_lines(options.tls_headers)
+        self.forwarded = xff.replace(b"%", b"%%") + self.told
+        self.since: float = 0.0
+        self.until: float = 0.0
+        self.alike: Common | None = None  # what its last head shares with others: its next one most likely does
+
+    def _tls_lines(self, names: tuple[str, ...]) -> bytes:
+        """What a target is told of the client's TLS, where it is to be told."""
+        if not names or (secured := self.transport.get_extra_info("ssl_object")) is None:
+            return b""
+        said = zip(names, (secured.version(), secured.cipher()[0]), strict=True)
+        return "".join(f"{name}: {value}\r\n" for name, value in said).encode()
 
     def turn(self, second: int) -> None:
         """How the heads of requests end that arrive in another second: `tail` has a place for the number in the trace id."""
         self.since, self.until = float(second), second + 1.0
-        self.tail = b"X-Amzn-Trace-Id: %b\r\n%b\r\n" % (TRACES % second, self.forwarded)
+        self.tail: bytes = b"X-Amzn-Trace-Id: %b\r\n%b\r\n" % (TRACES % second, self.forwarded)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.listener.clients.discard(self)
@@ -116,9 +134,9 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.ready:
-            head = self.listener.heads.memo.known.get(data)
+            head = self.known.get(data)
             if head is not None:
-                self.serve(head)
+                (self._pass if head.simple else self.serve)(head)
                 return
         current = self.current
         if self.closing:
@@ -140,13 +158,17 @@ class Client(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         """The beginning of a request, maybe all of it, maybe more."""
         heads = self.listener.heads
+        if self.alike is not None and (head := heads.again(data, self.alike)) is not None:
+            self.buffer = b""
+            self._pass(head)
+            return
         head = heads.quick(data)
         if head is None:
             data = data.lstrip(b"\r\n")
             head = self._read_with_care(data)
             if head is None:
                 return
-        self.buffer = b""
+        self.buffer, self.alike = b"", head.common
         if head.size == len(data):
             heads.learn(data, head)
             self.serve(head)
@@ -168,6 +190,33 @@ class Client(asyncio.Protocol):
         if status := too_large(data) or (400 if self.ended else 0):
             self._refuse(status)
         return None
+
+    def _pass(self, head: Head) -> None:
+        """A request with a simple head, and nothing behind it: most of them. What `serve` does, with nothing to look out for."""
+        self.ready = False
+        if (exchange := self.spent) is None:
+            exchange = Exchange(head, self)
+        else:
+            self.spent, exchange.head, exchange.arrived = None, head, clock.now()
+        self.current, self.active, now = exchange, exchange.arrived, exchange.arrived
+        if now > self.expires:
+            exchange.keep_alive = False
+        for rule in self.listener.rules:
+            if not rule.conditions or rule.matches(exchange):
+                break
+        else:
+            self.fail(exchange, 503, "NoRule")
+            return
+        exchange.rule, action = rule, rule.action
+        if type(action) is not Forward or rule.rewrite is not None:
+            self._act(exchange, rule)
+            return
+        exchange.member = member = (action.only or action).take(exchange)
+        if member is not None and (upstream := member.spare(now, self.listener.options.idle_timeout)) is not None:
+            exchange.passing = True
+            upstream.begin(self, exchange, now)
+        else:
+            self._connect(exchange, member)
 
     def serve(self, head: Head, rest: bytes = b"") -> None:
         """A request that has been parsed, here or elsewhere; `rest` is what came behind its head."""
@@ -251,37 +300,51 @@ class Client(asyncio.Protocol):
         else:
             self.fail(exchange, 503, "NoRule")
             return
-        exchange.rule, action = rule, rule.action
-        if type(action) is Forward:
-            self._forward(exchange, action)
-        else:
-            self._answer_by_itself(exchange, action)
+        exchange.rule = rule
+        self._act(exchange, rule)
 
-    def _answer_by_itself(self, exchange: Exchange, action: Action) -> None:
-        match action:
+    def _act(self, exchange: Exchange, rule: Rule) -> None:
+        match rule.action:
+            case Forward() as forward:
+                if rule.rewrite is None or self._rewrite(exchange, rule.rewrite):
+                    self._forward(exchange, forward)
             case FixedResponse(status, content_type, body):
-                close, bare = self._must_close(exchange), exchange.method == b"HEAD"
-                self._answer(exchange, status, answers.fixed(status, content_type, body, close=close, head_only=bare))
+                self._answer(exchange, status, answers.fixed(status, content_type, body, self._manner(exchange)))
             case Redirect() as redirect:
-                close, bare = self._must_close(exchange), exchange.method == b"HEAD"
                 where = exchange.location = redirect.location(exchange, self.listener.scheme, self.listener.port)
                 code = int(redirect.status.removeprefix("HTTP_"))
-                self._answer(exchange, code, answers.redirect(redirect.status, where, close=close, head_only=bare))
+                self._answer(exchange, code, answers.redirect(redirect.status, where, self._manner(exchange)))
+
+    def _rewrite(self, exchange: Exchange, rewrite: Rewrite) -> bool:
+        """Another Host or URI for the target; rules, log and redirects go by the client's own. False where it failed."""
+        head = exchange.head
+        try:
+            host, uri = rewrite.apply(head.host, head.uri)
+        except RewriteFailed:
+            self.fail(exchange, 500, "TransformFailed")
+            return False
+        if (host, uri) != (head.host, head.uri):
+            exchange.rewritten = self.listener.heads.rewritten(head, host, uri)
+        return True
+
+    def _manner(self, exchange: Exchange) -> answers.Manner:
+        options, close = self.listener.options, self._must_close(exchange)
+        return answers.Manner(close, exchange.method == b"HEAD", options.server, self.listener.inserted)
 
     def _forward(self, exchange: Exchange, forward: Forward) -> None:
         """Group, target and count in one step; nothing is awaited between them. On a connection that is there, else on a new one."""
-        member = exchange.member = forward.take(exchange)
+        exchange.member = member = forward.take(exchange)
+        now, patience = exchange.arrived, self.listener.options.idle_timeout
+        if member is not None and (upstream := member.spare(now, patience)) is not None:
+            upstream.begin(self, exchange, now)
+        else:
+            self._connect(exchange, member)
+
+    def _connect(self, exchange: Exchange, member: Member | None) -> None:
         if member is None:
             self.fail(exchange, 503, "NoTargets")
-            return
-        while member.idle:
-            upstream = member.idle.pop()
-            if exchange.arrived - upstream.parked > self.listener.options.idle_timeout:
-                upstream.transport.close()  # the target may close it any moment, which would be a 502 (C.5)
-            elif not upstream.transport.is_closing():
-                upstream.begin(self, exchange, exchange.arrived)
-                return
-        asyncio.ensure_future(connect(self, exchange, member))  # noqa: RUF006 it ends by itself within the connect timeout
+        else:
+            asyncio.ensure_future(connect(self, exchange, member))  # noqa: RUF006 it ends by itself within the connect timeout
 
     def fail(self, exchange: Exchange, status: int, reason: str) -> None:
         """One of the load balancer's own error pages; where an answer has begun, the client must see it broken."""
@@ -290,8 +353,7 @@ class Client(asyncio.Protocol):
             self.current, self.closing = None, True
             self.transport.abort()
             return
-        page = answers.error(status, close=self._must_close(exchange), head_only=exchange.method == b"HEAD")
-        self._answer(exchange, status, page, reason)
+        self._answer(exchange, status, answers.error(status, self._manner(exchange)), reason)
 
     def _answer(self, exchange: Exchange, status: int, page: bytes, reason: str = "-") -> None:
         exchange.keep_alive = not self._must_close(exchange)

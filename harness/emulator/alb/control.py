@@ -167,9 +167,9 @@ class Control:
             if arn in self.groups
         }
         for balancer, arn in sorted(groups):
-            if (hosts := self.groups[arn].hosts()) is not None:
-                self._journal.gauges.append(gauge("HealthyHostCount", balancer, arn, hosts[0], now))
-                self._journal.gauges.append(gauge("UnHealthyHostCount", balancer, arn, hosts[1], now))
+            for zone, hosts in self.groups[arn].hosts().items():
+                for name, number in zip(("HealthyHostCount", "UnHealthyHostCount"), hosts, strict=True):
+                    self._journal.gauges.append(gauge(name, balancer, arn, number, now, zone))
         for balancer in {listener.load_balancer for listener in self.listeners.values()}:
             ours = [one for one in self.listeners.values() if one.load_balancer == balancer]
             theirs = [self.groups[arn] for other, arn in groups if other == balancer]

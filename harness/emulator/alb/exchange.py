@@ -11,6 +11,7 @@ from harness.emulator.alb.desync import Tier
 from harness.emulator.alb.framing import Body
 from harness.emulator.alb.head import Head
 from harness.emulator.alb.messages import AccessRow
+from harness.emulator.alb.reply import Reply
 from harness.emulator.alb.rules import Rule
 from harness.emulator.alb.stickiness import Sticky
 from harness.emulator.alb.targets import Member
@@ -26,16 +27,24 @@ TRACES = b"Root=1-%%08x-%b%%%%d" % secrets.token_hex(6).encode()
 next_trace = itertools.count(10**11).__next__
 
 
+# A request with a simple head that was sent on at once, and whose answer came in one piece: all that is kept of it for the log and the
+# metrics. Seconds of arrival and of the answer, the number in the trace id, and who took part.
+Passed = tuple[float, float, int, "Client", Head, Member, Rule, Reply]
+
+
 class Exchange:
     """`arrived`, `sent_at` and `first_byte` are seconds since the epoch, 0 where it has not come to that.
 
     `add_headers` is for whoever routes: whole header lines that the client gets beside the target's own. `keep_alive` and `reuse` say
     whether the client's and the target's connection may serve another request. `traced` is the number in our own trace id, 0 before it
-    was sent on. The defaults sit in the class: a request with a simple head sets only what differs.
+    was sent on. `passing`: it may end as `Passed`. The defaults sit in the class: a request with a simple head sets only what differs.
     """
+
+    passing = False
 
     body: Body | None = None
     add_headers = b""
+    rewritten = b""  # what a target gets in place of the head's own `outgoing`
     sticky: Sticky | None = None
     location = "-"  # where a redirect sent the client
     keep_alive = reuse = complete = True
@@ -109,9 +118,22 @@ class Exchange:
         if head.simple or (head.xff is None and not head.trace):
             if not client.since <= self.arrived < client.until:
                 client.turn(int(self.arrived))
-            return head.outgoing + client.tail % self.traced
+            return (self.rewritten or head.outgoing) + client.tail % self.traced
         came_from = _came_from(head.xff, client.origin, listener.options.xff)
-        return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (head.outgoing, self.trace, came_from, listener.forwarded)
+        out = self.rewritten or head.outgoing
+        return b"%bX-Amzn-Trace-Id: %b\r\n%b%b\r\n" % (out, self.trace, came_from, client.told)
+
+    @classmethod
+    def of(cls, passed: Passed) -> Exchange:
+        """The whole of what has ended as `Passed`."""
+        arrived, answered, traced, client, head, member, rule, reply = passed
+        exchange = cls(head, client)
+        exchange.arrived = exchange.sent_at = arrived
+        exchange.first_byte = exchange.ended = answered
+        exchange.traced, exchange.member, exchange.rule = traced, member, rule
+        exchange.status, exchange.elb_status = reply.status, reply.status
+        exchange.answered, exchange.sent = True, reply.size
+        return exchange
 
     def times(self) -> tuple[float, float, float]:
         """Seconds until it was sent on, until the target answered, and until the end; -1 where it has not come to that."""
@@ -157,6 +179,13 @@ class Exchange:
             domain_name=secured.domain_name,
             cert_arn=secured.cert_arn,
         )
+
+
+Ended = Exchange | Passed
+
+
+def whole(ended: Ended) -> Exchange:
+    return Exchange.of(ended) if isinstance(ended, tuple) else ended
 
 
 def _came_from(given: bytes | None, client: bytes, mode: str) -> bytes:

@@ -8,6 +8,7 @@ lengths, a folded line, a name that is not a token, a control character or a URI
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from harness.emulator.alb.desync import (
     BAD,
@@ -24,6 +25,9 @@ from harness.emulator.alb.desync import (
     length_of,
 )
 from harness.emulator.alb.framing import Body, Chunks, Length
+
+if TYPE_CHECKING:
+    from harness.emulator.alb.heads import Common
 
 LONGEST_LINE = 16 * 1024  # request line, or one header (C.5)
 LARGEST = 64 * 1024
@@ -45,7 +49,7 @@ class Head:
     """
 
     method = b"-"
-    uri = path = query = b""
+    uri = b""
     host = b""
     v11 = True
     keep_alive = True
@@ -59,12 +63,21 @@ class Head:
     reason = "-"
     size = 0
     fields: tuple[Field, ...] | None = None
-    logged = described = b""  # what every line of the access log says of it: filled in by the log
+    logged = b""  # what every line of the access log says of it: filled in by the log
     outgoing = b""  # what a target gets of it, up to the forwarding headers: filled in by `Heads`
     # No refusal, body, HEAD, upgrade, close, ambiguity, X-Forwarded-For or trace id: nothing to look out for. Filled in by `Heads`.
     simple = False
-    common: Head | None = None  # another head with the same User-Agent, host and classification
+    common: Common | None = None  # what it shares with others, where it differs from them only in what varies
+    raw = b""  # such a head as it came
     _lines = b""
+
+    @property
+    def path(self) -> bytes:
+        return self.uri.partition(b"?")[0]
+
+    @property
+    def query(self) -> bytes:
+        return self.uri.partition(b"?")[2]
 
     def header(self, name: bytes) -> list[bytes]:
         """Values of a header that goes to the target, or of X-Forwarded-For; `name` in lower case."""
@@ -75,6 +88,8 @@ class Head:
     def all_fields(self) -> tuple[Field, ...]:
         """`fields`; of a plain head they are taken apart when somebody asks for the first time."""
         if self.fields is None:
+            if self.common is not None and not self._lines:
+                self._lines = self.raw.replace(self.common.connection, b"", bool(self.common.connection))[:-2]
             lines = self._lines.split(b"\r\n")[1:-1]
             pairs = (line.partition(b":") for line in lines)
             self.fields = tuple((name, value.strip(b" \t")) for name, _, value in pairs)
@@ -83,9 +98,9 @@ class Head:
     def user_agent(self) -> bytes:
         """The first User-Agent, `-` where there is none or nothing in it."""
         if self.common is not None:
-            return self.common.user_agent()
+            return self.common.head.user_agent()
         if self.fields is None:
-            found = USER_AGENT.search(self._lines.lower())
+            found = USER_AGENT.search(self._lines)
             return self._lines[found.start(1) : found.end(1)] if found else b"-"
         return next(iter(self.header(b"user-agent")), b"") or b"-"
 
@@ -151,7 +166,7 @@ CARE = re.compile(
     rb"|[^0-9a-z:\r]*+(?:transfer[^:][^0-9a-z:]*+encoding|content[^:][^0-9a-z:]*+length))"
 )
 ONE_HOST = re.compile(rb"\nhost:[ \t]*+([a-z0-9._:\-]++)[ \t]*+\r\n")
-USER_AGENT = re.compile(rb"\nuser-agent:[ \t]*+([^\r]*[^\r \t])")
+USER_AGENT = re.compile(rb"\n[Uu][Ss][Ee][Rr]-[Aa][Gg][Ee][Nn][Tt]:[ \t]*+([^\r]*[^\r \t])")
 KEEP_ALIVE = b"\r\nconnection: keep-alive\r\n"
 LARGEST_PLAIN = 8 * 1024
 
@@ -163,14 +178,15 @@ def plain(data: bytes) -> Head | None:
         return None
     raw = data if size == len(data) else data[:size]
     lower = raw.lower()
-    if CARE.search(lower) is not None or lower.count(b"\nhost:") != 1 or (host := ONE_HOST.search(lower)) is None:
+    at = lower.find(b"\nhost:")
+    host = ONE_HOST.match(lower, at) if at >= 0 else None
+    if host is None or lower.find(b"\nhost:", at + 1) >= 0 or CARE.search(lower) is not None:
         return None
     method, uri = found.groups()
     if method in (b"TRACE", b"CONNECT"):
         return None
     head = Head()
     head.method, head.uri, head.size = method, uri, size
-    head.path, _, head.query = uri.partition(b"?")
     head.host = raw[host.start(1) : host.end(1)]
     if (at := lower.find(b"\nconnection:")) >= 0:
         if not lower.startswith(KEEP_ALIVE, at - 1) or lower.find(b"\nconnection:", at + 1) >= 0:
@@ -295,7 +311,6 @@ def _address(head: Head, uri: bytes, fields: list[Field]) -> None:
     elif not uri.startswith(b"/") and uri and not (uri == b"*" and head.method == b"OPTIONS"):
         head.status = 400
     head.uri = re.sub(rb"[^\x21-\x7e]", lambda found: b"%%%02X" % found[0][0], uri or b"/")
-    head.path, _, head.query = head.uri.partition(b"?")
     head.fields = tuple(fields)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 
 from harness import clock
 from harness.emulator.alb.access_log import KEPT_ROWS, AccessLog
-from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.exchange import Ended, whole
 from harness.emulator.alb.messages import AccessRow, Datum
 from harness.emulator.alb.metrics import Meter
 
@@ -25,19 +25,19 @@ class Journal:
         self.meter, self.gauges = Meter(), list[Datum]()
         self._folder = folder
         self._logs: dict[str, AccessLog] = {}
-        self._ended: list[Exchange] = []
+        self._ended: list[Ended] = []
         self._due = False
         self.watched = False  # whether anybody at the emulator wants rows
-        self._news: deque[Exchange] = deque(maxlen=MOST_NEWS)
+        self._news: deque[Ended] = deque(maxlen=MOST_NEWS)
 
     def configure(self, load_balancer: str, *, own_format: bool) -> None:
         self.settle()
         if self._folder is not None:
             self._log_of(self._folder, load_balancer).own_format = own_format
 
-    def add(self, exchange: Exchange) -> None:
+    def add(self, one: Ended) -> None:
         """Exactly once for each request that has ended. What is made of it can wait: here it would cost the next one's latency."""
-        self._ended.append(exchange)
+        self._ended.append(one)
         if not self._due:
             self._wake(BATCH)
 
@@ -69,16 +69,17 @@ class Journal:
             self._news.extend(ended)
         if self._folder is None:
             return
-        balancers = {exchange.client.listener.load_balancer for exchange in ended}
-        for load_balancer in balancers:
-            alone = len(balancers) == 1
-            some = ended if alone else [one for one in ended if one.client.listener.load_balancer == load_balancer]
+        by_balancer: defaultdict[str, list[Ended]] = defaultdict(list)
+        for one in ended:
+            client = one[3] if isinstance(one, tuple) else one.client
+            by_balancer[client.listener.load_balancer].append(one)
+        for load_balancer, some in by_balancer.items():
             self._log_of(self._folder, load_balancer).write(some)
 
     def news(self, targets: Callable[[str], int]) -> tuple[list[AccessRow], list[Datum]]:
         """The latest rows, and all metrics since the last time."""
         self.settle()
-        rows = [exchange.row() for exchange in self._news]
+        rows = [whole(one).row() for one in self._news]
         data = [*self.meter.drain(targets), *self.gauges]
         self._news.clear()
         self.gauges.clear()

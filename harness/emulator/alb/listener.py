@@ -9,11 +9,11 @@ from typing import Any
 
 from harness.emulator import bind
 from harness.emulator.alb.client import Client
-from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.exchange import Ended, whole
 from harness.emulator.alb.heads import Heads
 from harness.emulator.alb.memo import Memo
 from harness.emulator.alb.options import Options
-from harness.emulator.alb.reply import Reply
+from harness.emulator.alb.reply import Reply, parse
 from harness.emulator.alb.rules import Rule, compile_rules
 from harness.emulator.alb.targets import Group
 from harness.emulator.alb.tls import Front, Tls
@@ -28,11 +28,10 @@ class ListenerUnsupported(ValueError):
 class Listener:
     """`port` is the declared port, `bound` the one it really listens on; `accepted` counts connections, ever."""
 
-    def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[Exchange], None]) -> None:
+    def __init__(self, arn: str, load_balancer: str, port: int, record: Callable[[Ended], None]) -> None:
         self.arn, self.load_balancer, self.port, self.bound = arn, load_balancer, port, 0
         self.rules: tuple[Rule, ...] = ()
         self.options = Options()
-        self.replies: Memo[Reply] = Memo()
         self.clients: set[Client] = set()
         self.accepted = 0
         self._record = self.record = record
@@ -52,13 +51,30 @@ class Listener:
         except ValueError as error:
             raise ListenerUnsupported(str(error)) from error
         if options != self.options:
-            self.options, self.heads = options, Heads(options, self.port, self.scheme)
-            for client in self.clients:
-                client.configure()
+            self.options = options
+            self._start_anew()
         self.rules = compiled
 
-    def _record_secured(self, exchange: Exchange) -> None:
+    def _start_anew(self) -> None:
+        """Forget what was read by other options."""
+        self.heads = Heads(self.options, self.port, self.scheme)
+        self.replies: Memo[Reply] = Memo()
+        self.inserted = self.options.set_on_answers
+        for client in self.clients:
+            client.configure()
+
+    def reply(self, raw: bytes) -> Reply:
+        """The head of a target's answer. Raises BadAnswer."""
+        reply = self.replies.known.get(raw)
+        if reply is None:
+            reply = parse(raw, self.inserted)
+            if reply.plain and self.replies.second(raw):
+                self.replies.learn(raw, reply)
+        return reply
+
+    def _record_secured(self, ended: Ended) -> None:
         """Log a request that has ended, with what TLS knows of its connection."""
+        exchange = whole(ended)
         secured = exchange.client.transport.get_extra_info("ssl_object")
         if secured and self._front is not None:
             exchange.secured = self._front.noted(secured)
@@ -109,13 +125,15 @@ class Listener:
     def _name_scheme(self) -> None:
         self.scheme = "http" if self._tls is None else "https"
         self.forwarded = b"X-Forwarded-Proto: %b\r\nX-Forwarded-Port: %d\r\n" % (self.scheme.encode(), self.port)
-        self.heads = Heads(self.options, self.port, self.scheme)
+        self._start_anew()
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long (C.5), and forget heads."""
-        self.heads.forget(now)
+        forgotten = self.heads.forget(now)
         self.replies.forget(now)
         for client in list(self.clients):
+            if forgotten:
+                client.alike = None
             client.check_idle(now)
 
     def close(self) -> None:

@@ -41,8 +41,10 @@ class Memo(Generic[T]):
                 self.known.clear()
             self.known[head] = parsed
 
-    def forget(self, now: float) -> None:
-        """Called every second or so; `now` is seconds since the epoch."""
-        if now - self.since > OLDEST:
-            self.known.clear()
-            self.since = now
+    def forget(self, now: float) -> bool:
+        """Called every second or so; `now` is seconds since the epoch. Whether it was time."""
+        if now - self.since <= OLDEST:
+            return False
+        self.known.clear()
+        self.since = now
+        return True

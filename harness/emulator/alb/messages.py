@@ -72,11 +72,13 @@ class AccessRow(NamedTuple):
 
 
 class Datum(NamedTuple):
-    """A sample of a metric (C.9): values and how often each, at a time in seconds. `target_group` is an ARN, or empty. A JSON list."""
+    """A sample of a metric (C.9): values and how often each, at a time in seconds. `target_group` is an ARN, or empty; `zone` that of
+    the targets it is about, or empty where it is about all of them. A JSON list."""
 
     name: str
     load_balancer: str
     target_group: str
+    zone: str
     at: float
     unit: str
     values: list[float]

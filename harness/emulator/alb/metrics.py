@@ -1,6 +1,7 @@
 """The load balancer's metrics, folded from finished requests in the data plane itself (C.9): what is published is never per request.
 
-`RejectedConnectionCount` is never reported: there is no largest number of connections here. Nor is any by availability zone.
+What is about targets is told by availability zone as well, where the targets' zones are known. `RejectedConnectionCount` is never
+reported: there is no largest number of connections here.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from harness.emulator.alb.exchange import Exchange
+from harness.emulator.alb.exchange import Ended
 from harness.emulator.alb.messages import Datum
+from harness.emulator.alb.reply import Reply
 from harness.emulator.alb.rules import Rule
 from harness.emulator.alb.targets import Member
 
@@ -21,7 +23,8 @@ RESOLUTION = 0.1  # seconds that share a datum
 TICKS = 10_000  # response times are kept to a tenth of a millisecond
 CONNECT_ERRORS = ("ConnectionRefused", "ConnectTimeout")
 ACTIONS = {"Redirect": "HTTP_Redirect_Count", "FixedResponse": "HTTP_Fixed_Response_Count"}
-Place = tuple[str, str, float]  # load balancer, target group or "", time
+Place = tuple[str, str, str, float]  # load balancer, target group or "", availability zone or "", time
+Alike = tuple["Listener", Member | None, int | None, int, Rule | None, str]
 Outcome = tuple[bool, int | None, int, str, str]  # a target was chosen, its status, ours, action, reason
 
 
@@ -33,26 +36,32 @@ class Meter:
         self._times: defaultdict[Place, Counter[int]] = defaultdict(Counter)
         self._extra: Counter[tuple[str, Place]] = Counter()
 
-    def add(self, finished: Iterable[Exchange], now: float) -> None:
+    def add(self, finished: Iterable[Ended], now: float) -> None:
         """Count requests that have ended. Most are alike, so they are first sorted by what they share."""
         at = round(now // RESOLUTION * RESOLUTION, 1)
-        alike: defaultdict[tuple[Listener, Member | None, int | None, int, Rule | None, str], list[float]] = (
-            defaultdict(list)
-        )
+        alike: defaultdict[Alike, list[float]] = defaultdict(list)
+        passed: defaultdict[tuple[Listener, Member, Reply, Rule], list[float]] = defaultdict(list)
         for one in finished:
-            key = (one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason)
-            alike[key].append((one.first_byte - one.sent_at) * TICKS)
-        for (listener, member, target_status, status, rule, reason), waits in alike.items():
-            place = (listener.load_balancer, member.group.arn if member else "", at)
-            action = type(rule.action).__name__ if rule else "-"
+            if isinstance(one, tuple):
+                arrived, answered, _, client, _, target, rule, reply = one
+                passed[client.listener, target, reply, rule].append(answered - arrived)
+            else:
+                key = (one.client.listener, one.member, one.status, one.elb_status, one.rule, one.error_reason)
+                alike[key].append(one.first_byte - one.sent_at)
+        for (where, target, reply, rule), waits in passed.items():
+            alike[where, target, reply.status, reply.status, rule, "-"] += waits
+        for (listener, member, target_status, status, matched, reason), waits in alike.items():
+            group, zone = (member.group.arn, member.target.zone) if member else ("", "")
+            place = (listener.load_balancer, group, zone, at)
+            action = type(matched.action).__name__ if matched else "-"
             self._outcomes[place, (member is not None, target_status, status, action, reason)] += len(waits)
             if member is not None and target_status is not None:
-                self._times[place].update(map(int, waits))
+                self._times[place].update([int(wait * TICKS) for wait in waits])
 
     def count(self, name: str, load_balancer: str, number: int, now: float) -> None:
         """Something of a load balancer that is no request."""
         if number:
-            self._extra[name, (load_balancer, "", round(now // RESOLUTION * RESOLUTION, 1))] += number
+            self._extra[name, (load_balancer, "", "", round(now // RESOLUTION * RESOLUTION, 1))] += number
 
     def drain(self, targets: Callable[[str], int]) -> list[Datum]:
         """What was counted, by load balancer and by target group; `targets` says how many a group has."""
@@ -64,7 +73,7 @@ class Meter:
             for name, where in _counted(place, outcome):
                 counts[name, where] += number
             if place[1] and outcome[0]:
-                shares[place] += number
+                shares[place[0], place[1], "", place[3]] += number
         return [
             *(Datum(name, *place, "Count", [1.0], [float(number)]) for (name, place), number in counts.items()),
             *(
@@ -76,8 +85,8 @@ class Meter:
 
 
 def _counted(place: Place, outcome: Outcome) -> Iterator[tuple[str, Place]]:
-    """The counts that one request adds to: a target's by group as well, the load balancer's own not."""
-    balancer = (place[0], "", place[2])
+    """The counts that one request adds to: a target's by group and zone as well, the load balancer's own not."""
+    balancer = (place[0], "", "", place[3])
     chosen, target_status, status, action, reason = outcome
     own, both = [], ["RequestCount"] if chosen else []
     if target_status is not None and target_status >= 200:
@@ -89,20 +98,25 @@ def _counted(place: Place, outcome: Outcome) -> Iterator[tuple[str, Place]]:
         own.append(ACTIONS[action])
     if reason in CONNECT_ERRORS:
         both.append("TargetConnectionErrorCount")
-    for name in own + both:
+    for name in own:
         yield name, balancer
-    if place[1]:
-        for name in both:
-            yield name, place
+    for name in both:
+        for where in _wheres(place):
+            yield name, where
+
+
+def _wheres(place: Place) -> set[Place]:
+    """Where something counts that is about a target: all that CloudWatch has a metric for (C.9)."""
+    balancer, group, zone, at = place
+    return {(balancer, one, other, at) for one in ("", group) for other in ("", zone)}
 
 
 def _response_times(times: dict[Place, Counter[int]]) -> Iterator[Datum]:
-    """By target group, and of all of them together."""
+    """By target group and zone, and of all of them together."""
     together: defaultdict[Place, Counter[int]] = defaultdict(Counter)
-    for (balancer, group, at), values in times.items():
-        together[balancer, "", at].update(values)
-        if group:
-            together[balancer, group, at].update(values)
+    for place, values in times.items():
+        for where in _wheres(place):
+            together[where].update(values)
     for place, values in together.items():
         yield Datum(
             "TargetResponseTime",
@@ -113,6 +127,6 @@ def _response_times(times: dict[Place, Counter[int]]) -> Iterator[Datum]:
         )
 
 
-def gauge(name: str, load_balancer: str, target_group: str, number: int, now: float) -> Datum:
+def gauge(name: str, load_balancer: str, target_group: str, number: int, now: float, zone: str = "") -> Datum:
     """One reading of something that is, not happens: hosts, open connections."""
-    return Datum(name, load_balancer, target_group, round(now, 1), "Count", [float(number)], [1.0])
+    return Datum(name, load_balancer, target_group, zone, round(now, 1), "Count", [float(number)], [1.0])

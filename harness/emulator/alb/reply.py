@@ -22,12 +22,13 @@ class BadAnswer(ValueError):
 class Reply:
     """`lines` go to the client as they are; framing, Connection and the empty line are still to come. `length` is None where none was
     given. `plain`: an answer of HTTP/1.1 with a length, that leaves its connection open; `stays` is its whole head for a client whose
-    connection stays open too. Nobody writes to it after `parse`."""
+    connection stays open too, and `size` what comes of it with the body. Nobody writes to it after `parse`, but the log to `logged`."""
 
-    __slots__ = ("chunked", "keep_alive", "length", "lines", "plain", "status", "stays", "upgrade")
+    __slots__ = ("chunked", "keep_alive", "length", "lines", "logged", "plain", "size", "status", "stays", "upgrade")
 
     def __init__(self, status: int) -> None:
         self.status, self.lines, self.stays, self.upgrade = status, b"", b"", b""
+        self.logged, self.size = b"", 0
         self.length: int | None = None
         self.chunked = self.plain = False
         self.keep_alive = True
@@ -41,8 +42,9 @@ class Reply:
         return UntilClose() if self.length is None else Length(self.length)
 
 
-def parse(raw: bytes) -> Reply:
-    """The head in `raw`, which ends with its empty line. Raises BadAnswer."""
+def parse(raw: bytes, inserted: bytes = b"") -> Reply:
+    """The head in `raw`, which ends with its empty line. `inserted`: lines that a final answer gets in place of the target's own.
+    Raises BadAnswer."""
     lines = raw[:-4].split(b"\r\n")
     found = STATUS_LINE.fullmatch(lines[0])
     if found is None or len(raw) > LARGEST:
@@ -64,8 +66,14 @@ def parse(raw: bytes) -> Reply:
             kept.append(line)
     if reply.chunked and (reply.length is not None or not http11):
         raise BadAnswer("chunks, and a length or HTTP/1.0")
-    reply.lines = b"\r\n".join(kept) + b"\r\n"
+    if inserted and reply.status >= 200:
+        ours = {line.partition(b":")[0].lower() for line in inserted.split(b"\r\n")}
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in ours]
+    else:
+        inserted = b""
+    reply.lines = b"\r\n".join(kept) + b"\r\n" + inserted
     reply.stays = reply.lines + STAYS
+    reply.size = len(reply.stays) + (reply.length or 0)
     reply.plain = (
         reply.status >= 200 and reply.keep_alive and reply.length is not None and reply.status not in (204, 304)
     )

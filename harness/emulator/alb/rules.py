@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from harness.emulator.alb import stickiness
+from harness.emulator.alb import regex, stickiness
+from harness.emulator.alb.rewrite import Rewrite
 from harness.emulator.alb.stickiness import Sticky
 from harness.emulator.alb.targets import Group, Member
 
@@ -124,6 +125,7 @@ class Rule:
     conditions: tuple[Condition, ...]
     action: Action
     groups: frozenset[str]  # ARNs it forwards to, weight 0 included: they are in use
+    rewrite: Rewrite | None = None
     logged: bytes = field(init=False)  # what a line of the access log says of it
 
     def __post_init__(self) -> None:
@@ -148,7 +150,8 @@ def _compile(raw: Mapping[str, Any], group: Callable[[str], Group]) -> Rule:
     conditions = tuple(_condition(condition) for condition in raw.get("Conditions", []))
     last = max(raw["Actions"], key=lambda action: action.get("Order", 1))
     weights = _weights(last) if last["Type"] == "forward" else {}
-    return Rule(str(raw["Priority"]), conditions, _action(last, weights, group), frozenset(weights))
+    rewrite = Rewrite.of(raw.get("Transforms", ()))
+    return Rule(str(raw["Priority"]), conditions, _action(last, weights, group), frozenset(weights), rewrite)
 
 
 def _weights(action: Mapping[str, Any]) -> dict[str, int]:
@@ -190,13 +193,15 @@ _REDIRECT_DEFAULTS = {
 
 def _pattern(text: str, *, ignore_case: bool) -> re.Pattern[bytes]:
     """`*` is any text, `?` one character; the whole value must match."""
-    regex = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(regex.encode("latin-1", "replace"), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+    expression = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(expression.encode("latin-1", "replace"), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
-def _any(values: Sequence[str], *, ignore_case: bool) -> Callable[[bytes], bool]:
-    patterns = [_pattern(value, ignore_case=ignore_case) for value in values]
-    return lambda value: any(pattern.fullmatch(value) for pattern in patterns)
+def _any(config: Mapping[str, Any], *, ignore_case: bool) -> Callable[[bytes], bool]:
+    """`Values` must match as a whole; `RegexValues` anywhere, unless they say otherwise themselves."""
+    fits = [_pattern(value, ignore_case=ignore_case).fullmatch for value in config.get("Values", ())]
+    fits += [regex.compiled(value, ignore_case=ignore_case).search for value in config.get("RegexValues", ())]
+    return lambda value: any(fit(value) for fit in fits)
 
 
 def _condition(raw: Mapping[str, Any]) -> Condition:
@@ -205,18 +210,16 @@ def _condition(raw: Mapping[str, Any]) -> Condition:
         raise RuleUnsupported(f"{field} conditions are not emulated")
     key, build = make
     config = raw.get(key) or {"Values": raw.get("Values", [])}
-    if config.get("RegexValues"):
-        raise RuleUnsupported(f"RegexValues of {field} conditions are not emulated")
     return build(config)
 
 
 def _host(config: Mapping[str, Any]) -> Condition:
-    fits = _any(config["Values"], ignore_case=True)
+    fits = _any(config, ignore_case=True)
     return lambda asked: fits(asked.host.partition(b":")[0])
 
 
 def _path(config: Mapping[str, Any]) -> Condition:
-    fits = _any(config["Values"], ignore_case=False)
+    fits = _any(config, ignore_case=False)
     return lambda asked: fits(asked.path)
 
 
@@ -226,7 +229,7 @@ def _method(config: Mapping[str, Any]) -> Condition:
 
 
 def _header(config: Mapping[str, Any]) -> Condition:
-    name, fits = config["HttpHeaderName"].lower().encode(), _any(config["Values"], ignore_case=True)
+    name, fits = config["HttpHeaderName"].lower().encode(), _any(config, ignore_case=True)
     return lambda asked: any(fits(value) for value in asked.header(name))
 
 

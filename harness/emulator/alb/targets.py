@@ -74,6 +74,18 @@ class Member:
         elif failure is not None and (self.failed >= check.unhealthy or self.state == "unhealthy"):
             self.become(failure)
 
+    def spare(self, now: float, patience: float) -> Upstream | None:
+        """A kept-alive connection that has waited for less than `patience` seconds: an older one the target may close any moment,
+        which would be a 502 (C.5). None where there is none."""
+        idle = self.idle
+        while idle:
+            upstream = idle.pop()
+            if now - upstream.parked > patience:
+                upstream.transport.close()
+            elif not upstream.transport.is_closing():
+                return upstream
+        return None
+
     def stop_checking(self) -> None:
         if self.checking is not None:
             self.checking.cancel()
@@ -224,12 +236,16 @@ class Group:
             return min(candidates[turn:] + candidates[:turn], key=lambda member: member.in_flight)
         return random.choice(candidates) if self.algorithm == "weighted_random" else candidates[turn]
 
-    def hosts(self) -> tuple[int, int] | None:
-        """(healthy, unhealthy) targets, for the metrics; None where nobody is checked."""
+    def hosts(self) -> dict[str, tuple[int, int]]:
+        """(healthy, unhealthy) targets for the metrics, by availability zone and, at "", of all; empty where nobody is checked."""
         if not self.in_use or not self.check.enabled or not self.members:
-            return None
-        states = [one.state for one in self.members.values()]
-        return states.count("healthy"), states.count("unhealthy")
+            return {}
+        members = self.members.values()
+        by_zone = {
+            zone: [one.state for one in members if zone in ("", one.target.zone)]
+            for zone in {"", *(one.target.zone for one in members)}
+        }
+        return {zone: (states.count("healthy"), states.count("unhealthy")) for zone, states in by_zone.items()}
 
     def close(self) -> None:
         for member in self.members.values():

@@ -197,6 +197,8 @@ class ListenerRule(Balancing):
         names = changed(old, new)
         if names & {"Actions", "Conditions", "Transforms"}:
             parts = only(new, *names & {"Actions", "Conditions", "Transforms"})
+            if "Transforms" in names and not new.get("Transforms"):
+                parts = {**without(parts, "Transforms"), "ResetTransforms": True}
             await at.send("elbv2", "ModifyRule", {"RuleArn": made.physical_id, **parts})
         if "Priority" in names:
             wanted = [{"RuleArn": made.physical_id, "Priority": new["Priority"]}]

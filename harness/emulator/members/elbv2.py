@@ -16,12 +16,16 @@ TargetGroupStickinessConfig: Enabled DurationSeconds
 MutualAuthenticationAttributes: Mode
 CreateLoadBalancerInput: Name Subnets SubnetMappings Tags Type
 SubnetMapping: SubnetId
-CreateRuleInput: ListenerArn Conditions Priority Actions Tags
+CreateRuleInput: ListenerArn Conditions Priority Actions Tags Transforms
+RuleTransform: Type HostHeaderRewriteConfig UrlRewriteConfig
+HostHeaderRewriteConfig: Rewrites
+UrlRewriteConfig: Rewrites
+RewriteConfig: Regex Replace
 RuleCondition: Field Values HostHeaderConfig PathPatternConfig HttpHeaderConfig QueryStringConfig
-    HttpRequestMethodConfig SourceIpConfig
-HostHeaderConditionConfig: Values
-PathPatternConditionConfig: Values
-HttpHeaderConditionConfig: HttpHeaderName Values
+    HttpRequestMethodConfig SourceIpConfig RegexValues
+HostHeaderConditionConfig: Values RegexValues
+PathPatternConditionConfig: Values RegexValues
+HttpHeaderConditionConfig: HttpHeaderName Values RegexValues
 QueryStringConditionConfig: Values
 QueryStringKeyValuePair: Key Value
 HttpRequestMethodConditionConfig: Values
@@ -54,7 +58,7 @@ ModifyListenerAttributesInput: ListenerArn Attributes
 ListenerAttribute: Key Value
 ModifyLoadBalancerAttributesInput: LoadBalancerArn Attributes
 LoadBalancerAttribute: Key Value
-ModifyRuleInput: RuleArn Conditions Actions
+ModifyRuleInput: RuleArn Conditions Actions Transforms ResetTransforms
 ModifyTargetGroupInput: TargetGroupArn HealthCheckProtocol HealthCheckPort HealthCheckPath HealthCheckEnabled
     HealthCheckIntervalSeconds HealthCheckTimeoutSeconds HealthyThresholdCount UnhealthyThresholdCount Matcher
 ModifyTargetGroupAttributesInput: TargetGroupArn Attributes
@@ -76,13 +80,7 @@ MutualAuthenticationAttributes: TrustStoreArn IgnoreClientCertificateExpiry Trus
     AdvertiseTrustStoreCaNames
 CreateLoadBalancerInput: CustomerOwnedIpv4Pool EnablePrefixForIpv6SourceNat IpamPools
 SubnetMapping: AllocationId PrivateIPv4Address IPv6Address SourceNatIpv6Prefix
-RuleCondition: RegexValues
-HostHeaderConditionConfig: RegexValues
-PathPatternConditionConfig: RegexValues
-HttpHeaderConditionConfig: RegexValues
 SourceIpConditionConfig: IpAddressType
-CreateRuleInput: Transforms
-ModifyRuleInput: Transforms ResetTransforms
 CreateTargetGroupInput: TargetControlPort
 Matcher: GrpcCode
 TargetDescription: QuicServerId

@@ -32,11 +32,13 @@ from harness.emulator.runtime.base import (
     wrong_platform,
 )
 from harness.emulator.runtime.inside import Inside, lines_of
+from harness.emulator.runtime.warm import Process, Warm, can_be_forked, waits_for_its_emulator
 
 MARKER = "REHEARSAL_TASK_OF"  # in the environment of everything started from a state directory
 PORTS = range(20000, 30000)  # below the ephemeral range, so that no outgoing connection takes one
 LOG_SHOWN = 64 * 1024
 MEMORY_LOOK = 0.5
+PAGE = os.sysconf("SC_PAGE_SIZE")
 SIGKILLED = 128 + signal.SIGKILL
 
 
@@ -48,6 +50,7 @@ class ProcessRuntime:
         self._ports = _free_ports()
         self._containers: set[ProcessContainer] = set()
         self.registry: ImageSource | None = None
+        self._warm: Warm | None = None
 
     async def prepare(self) -> None:
         for folder in ("ledger", "logs"):
@@ -72,20 +75,7 @@ class ProcessRuntime:
         closed = {other: next(self._ports) for other in spec.ports if other != manifest.port}
         log = self.home / "logs" / f"{spec.task_id}-{spec.name}.log"
         environment = self._environment(manifest, spec, port)
-        try:
-            with log.open("ab") as output:
-                process = await asyncio.create_subprocess_exec(
-                    *_argv(manifest, spec),
-                    cwd=manifest.workdir,
-                    env=environment,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
-            await _limit(process, spec)
-        except (OSError, ValueError) as error:
-            raise CannotStart(f"CannotStartContainerError: {error}") from error
+        process = await self._process(spec, _argv(manifest, spec), manifest.workdir, environment, log)
         addresses = {other: ("127.0.0.1", port if other == manifest.port else closed[other]) for other in spec.ports}
         container = ProcessContainer(
             process, spec, addresses, log, self.home / "ledger" / f"{process.pid}.json", self._clock
@@ -95,11 +85,34 @@ class ProcessRuntime:
         container.ended.add_done_callback(lambda _: self._containers.discard(container))
         return container
 
+    async def _process(
+        self, spec: ContainerSpec, argv: Sequence[str], workdir: str, environment: Mapping[str, str], log: Path
+    ) -> Process:
+        """In a session of its own, forked where it can be. Raises CannotStart."""
+        if can_be_forked(argv, workdir, environment) and not spec.ulimits:
+            self._warm = self._warm or Warm({**_inherited(), MARKER: str(self.home)})
+            if (forked := await self._warm.fork(argv, workdir, environment, log)) is not None:
+                return forked
+        try:
+            with log.open("ab") as output:
+                process = await asyncio.create_subprocess_exec(
+                    *argv,
+                    cwd=workdir,
+                    env=environment,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            await _limit(process, spec)
+        except (OSError, ValueError) as error:
+            raise CannotStart(f"CannotStartContainerError: {error}") from error
+        return process
+
     def _environment(self, manifest: images.Manifest, spec: ContainerSpec, port: int) -> dict[str, str]:
         """The image's and the task's variables, and nothing of the emulator's own."""
-        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
         ours = {"HOST": "127.0.0.1", "PORT": str(port), MARKER: str(self.home), "PYTHONUNBUFFERED": "1"}
-        return {**inherited, **manifest.environment, **spec.environment, **ours}
+        return {**_inherited(), **manifest.environment, **spec.environment, **ours}
 
     async def close(self) -> None:
         """Kill what still runs, and wait until it is gone."""
@@ -107,6 +120,12 @@ class ProcessRuntime:
         for container in containers:
             container.kill()
         await asyncio.gather(*(container.wait() for container in containers))
+        if self._warm is not None:
+            await self._warm.close()
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
 
 
 async def _limit(process: asyncio.subprocess.Process, spec: ContainerSpec) -> None:
@@ -150,7 +169,7 @@ class ProcessContainer:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        process: Process,
         spec: ContainerSpec,
         addresses: Mapping[int, tuple[str, int]],
         log: Path,
@@ -218,9 +237,17 @@ def group_memory(pid: int) -> int:
     total = 0
     with contextlib.suppress(psutil.NoSuchProcess, OSError):
         for one in (pid, *_descendants(pid)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += psutil.Process(one).memory_info().rss
+            with contextlib.suppress(psutil.NoSuchProcess, OSError):
+                total += _resident(one)
     return total
+
+
+def _resident(pid: int) -> int:
+    """Straight from the kernel where it says so: this is asked twice a second for every task."""
+    statm = Path(f"/proc/{pid}/statm")
+    if not statm.exists():
+        return int(psutil.Process(pid).memory_info().rss)
+    return int(statm.read_text().split()[1]) * PAGE
 
 
 def _descendants(pid: int) -> Iterator[int]:
@@ -290,5 +317,6 @@ def _left_behind(home: Path) -> Iterator[psutil.Process]:
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
             listed = known.get(process.pid) == process.create_time()
-            if listed or process.environ().get(MARKER) == str(home):
+            marked = process.environ().get(MARKER) == str(home) and not waits_for_its_emulator(process)
+            if listed or marked:
                 yield process

@@ -15,6 +15,7 @@ from harness.emulator.deploy.supervisor import Supervisor
 from harness.emulator.services import codedeploy_render as render
 from harness.emulator.services import codedeploy_triggers as triggers
 from harness.emulator.services import codedeploy_validation as validation
+from harness.emulator.services import function_role
 from harness.emulator.services.codedeploy_base import page
 from harness.emulator.services.codedeploy_revisions import Revisions
 from harness.emulator.services.codedeploy_role import RoleGuard
@@ -131,7 +132,8 @@ class Deployments(Targets, Revisions):
         """The older form of ContinueDeployment(TERMINATION_WAIT)."""
         return self.continue_deployment(caller, {**request, "deploymentWaitType": "TERMINATION_WAIT"})
 
-    def put_lifecycle_event_hook_execution_status(self, caller: Caller, request: Request) -> Answer:
+    async def put_lifecycle_event_hook_execution_status(self, caller: Caller, request: Request) -> Answer:
+        await function_role.need(self.cloud, caller, "codedeploy:PutLifecycleEventHookExecutionStatus")
         record = self.record(caller, request.get("deploymentId"))
         execution = request.get("lifecycleEventHookExecutionId", "")
         self.states[caller].hooks.callback(record.deployment.id, execution, request.get("status", ""))

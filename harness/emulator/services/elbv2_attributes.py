@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.emulator.alb.options import INSERTABLE, INSERTED, RENAMED, TLS_HEADERS, key_of
 from harness.emulator.cloud import AwsError
 
 log = logging.getLogger("rehearse.elbv2")
@@ -32,6 +34,7 @@ class Attributes:
     ranges: Mapping[str, tuple[int, int]]
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     switchable: frozenset[str] = frozenset()  # numbers that may also be `off`
+    texts: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
 
     def of(self, pairs: Sequence[Mapping[str, str]]) -> dict[str, str]:
         """What a Modify call gives, checked. Raises AwsError."""
@@ -61,6 +64,9 @@ class Attributes:
                 "InvalidConfigurationRequest",
                 f"{self.kind} attribute value '{value}' of '{key}' must be a number between {low} and {high}",
             )
+        if key in self.texts and not self.texts[key].fullmatch(value):
+            said = f"{self.kind} attribute value '{value}' of '{key}' has characters that it cannot have, or too many"
+            raise AwsError("InvalidConfigurationRequest", said)
         choices = BOOLEAN if self.defaults[key] in BOOLEAN else self.choices.get(key, (value,))
         if value not in choices:
             raise AwsError(
@@ -106,6 +112,7 @@ LOAD_BALANCER = Attributes(
             "routing.http.desync_mitigation_mode",
             "routing.http.drop_invalid_header_fields.enabled",
             "routing.http.preserve_host_header.enabled",
+            TLS_HEADERS,
             "routing.http.xff_client_port.enabled",
             "routing.http.xff_header_processing.mode",
         }
@@ -181,25 +188,25 @@ def check_together(attributes: Mapping[str, str]) -> None:
             raise AwsError("InvalidConfigurationRequest", said)
 
 
+HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+HEADER_VALUE = re.compile(r"[A-Za-z0-9_ :;.,\\/'?!(){}\[\]@<>=\-+*#&`|~^%]{0,1024}")
+SERVER = "routing.http.response.server.enabled"
+TLS_NAMES = {RENAMED.format(key_of(name)): f"X-Amzn-{name}" for name in ("Tls-Version", "Tls-Cipher-Suite")}
+CERTIFICATE = ("-Serial-Number", "-Issuer", "-Subject", "-Validity", "-Leaf", "")
+MTLS_NAMES = {RENAMED.format(key_of(f"Mtls-Clientcert{part}")): f"X-Amzn-Mtls-Clientcert{part}" for part in CERTIFICATE}
+INSERTED_VALUES = {INSERTED.format(key_of(name)): "" for name in INSERTABLE}
 LISTENER = Attributes(
     kind="Listener",
-    defaults={
-        "routing.http.response.server.enabled": "true",
-        **{
-            f"routing.http.response.{header}.header_value": ""
-            for header in (
-                "strict_transport_security",
-                "access_control_allow_origin",
-                "access_control_allow_methods",
-                "access_control_allow_headers",
-                "access_control_allow_credentials",
-                "access_control_expose_headers",
-                "access_control_max_age",
-                "content_security_policy",
-                "x_content_type_options",
-                "x_frame_options",
-            )
-        },
-    },
+    defaults={SERVER: "true", **INSERTED_VALUES},
+    effective=frozenset({SERVER, *INSERTED_VALUES}),
     ranges={},
+    texts=dict.fromkeys(INSERTED_VALUES, HEADER_VALUE),
+)
+# The names of what a target is told of a client's certificate have no effect: mutual TLS is refused by name.
+HTTPS_LISTENER = Attributes(
+    kind="Listener",
+    defaults={**TLS_NAMES, **MTLS_NAMES, **LISTENER.defaults},
+    effective=LISTENER.effective | frozenset(TLS_NAMES),
+    ranges={},
+    texts={**LISTENER.texts, **dict.fromkeys((*TLS_NAMES, *MTLS_NAMES), HEADER_NAME)},
 )

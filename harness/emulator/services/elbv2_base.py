@@ -37,19 +37,25 @@ class Base:
     async def changing(self, state: Elbv2State, listener: Listener) -> AsyncIterator[None]:
         """What is changed inside is in force at the end; where it is refused, all is as before. One change at a time."""
         async with self._change:
-            before = listener.port, listener.rules, listener.security
+            before = listener.port, listener.rules, listener.security, listener.attributes
             try:
                 yield
                 await self.put_listener(state, listener)
             except BaseException:
-                listener.port, listener.rules, listener.security = before
+                listener.port, listener.rules, listener.security, listener.attributes = before
                 raise
 
     async def put_listener(self, state: Elbv2State, listener: Listener) -> None:
         """Bring a listener's rules into force in the data plane; returns when they are. Raises AwsError where it cannot."""
         balancer, security = state.load_balancer(listener.load_balancer), listener.security
         rules = [
-            {"RuleArn": rule.arn, "Priority": rule.priority, "Conditions": rule.conditions, "Actions": rule.actions}
+            {
+                "RuleArn": rule.arn,
+                "Priority": rule.priority,
+                "Conditions": rule.conditions,
+                "Actions": rule.actions,
+                "Transforms": rule.transforms,
+            }
             for rule in listener.rules
         ]
         try:
@@ -58,7 +64,7 @@ class Base:
                 load_balancer=balancer.path,
                 protocol=listener.protocol,
                 port=listener.port,
-                attributes=balancer.attributes,
+                attributes=balancer.attributes | listener.all_attributes,
                 rules=rules,
                 tls=settings_of(security.policy, security.certificates) if security is not None else None,
             )

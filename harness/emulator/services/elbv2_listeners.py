@@ -8,7 +8,6 @@ from typing import Any
 
 from harness.emulator.alb.plane import Certificate
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
-from harness.emulator.services import elbv2_attributes as attributes
 from harness.emulator.services.elbv2_base import Base, check_quota, page, pairs_of, tags_of
 from harness.emulator.services.elbv2_limits import LIMITS
 from harness.emulator.services.elbv2_rules import check_listener, checked_actions, invalid, render_listener
@@ -85,12 +84,20 @@ class Listeners(Base):
         return {}
 
     def describe_listener_attributes(self, caller: Caller, request: Request) -> Answer:
-        return {"Attributes": pairs_of(self.states[caller].listener(request["ListenerArn"]).attributes)}
+        return {"Attributes": pairs_of(self.states[caller].listener(request["ListenerArn"]).all_attributes)}
 
-    def modify_listener_attributes(self, caller: Caller, request: Request) -> Answer:
-        listener = self.states[caller].listener(request["ListenerArn"])
-        listener.attributes |= attributes.LISTENER.of(request["Attributes"])
-        return {"Attributes": pairs_of(listener.attributes)}
+    async def modify_listener_attributes(self, caller: Caller, request: Request) -> Answer:
+        """An empty value brings the default back."""
+        state = self.states[caller]
+        listener = state.listener(request["ListenerArn"])
+        kinds = listener.attribute_kinds
+        pairs = [
+            one | {"Value": one.get("Value") or kinds.defaults.get(one["Key"], "")} for one in request["Attributes"]
+        ]
+        given = kinds.of(pairs)
+        async with self.changing(state, listener):
+            listener.attributes = listener.attributes | given
+        return {"Attributes": pairs_of(listener.all_attributes)}
 
     # ---- certificates and policies
 

@@ -39,6 +39,8 @@ def _metric_datum(datum: Datum) -> dict[str, Any]:
     dimensions = [{"Name": "LoadBalancer", "Value": datum.load_balancer}]
     if datum.target_group:
         dimensions.insert(0, {"Name": "TargetGroup", "Value": datum.target_group.rsplit(":", 1)[-1]})
+    if datum.zone:
+        dimensions.append({"Name": "AvailabilityZone", "Value": datum.zone})
     return {
         "MetricName": datum.name,
         "Dimensions": dimensions,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.emulator.alb.regex import BadRegex, compiled
+from harness.emulator.alb.rewrite import KINDS, Rewrite
 from harness.emulator.cloud import AwsError
 from harness.emulator.services.elbv2_limits import LIMITS
 from harness.emulator.services.elbv2_state import Action, Condition, Elbv2State, Listener, Rule
@@ -29,6 +31,9 @@ CONFIG = {  # field of a condition: the member that holds its values
     "query-string": "QueryStringConfig",
     "source-ip": "SourceIpConfig",
 }
+WITH_REGEX = ("host-header", "path-pattern", "http-header")
+LONGEST_REGEX = 128
+LONGEST_REWRITE = 1024
 NO_STICKINESS = {"Enabled": False}
 OWN_PLACE = {
     "Protocol": "#{protocol}",
@@ -178,7 +183,8 @@ def conditions_of(raw: Sequence[Condition]) -> list[Condition]:
             raise AwsError("InvalidConfigurationRequest", f"A rule can only have one '{field}' condition")
     if sum(len(_values(one)) for one in kept) > MOST_VALUES:
         raise invalid(f"A rule can only have '{MOST_VALUES}' condition values")
-    if sum(_wildcards(value) for one in kept for value in _values(one)) > MOST_WILDCARDS:
+    plain = [value for one in kept for value in one[CONFIG[one["Field"]]].get("Values", [])]
+    if sum(map(_wildcards, plain)) > MOST_WILDCARDS:
         raise invalid(f"A rule can only have '{MOST_WILDCARDS}' condition wildcards")
     return kept
 
@@ -187,9 +193,10 @@ def _condition(raw: Condition) -> Condition:
     field = raw.get("Field", "")
     if field not in CONFIG:
         raise invalid(f"Condition field '{field}' must be one of '[{', '.join(CONFIG)}]'")
-    config = raw.get(CONFIG[field]) or {"Values": raw.get("Values", [])}
+    config = raw.get(CONFIG[field]) or {kind: raw[kind] for kind in ("Values", "RegexValues") if raw.get(kind)}
     kept = {"Field": field, CONFIG[field]: config}
     values = _values(kept)
+    _check_regexes(field, config)
     if not values:
         raise invalid(f"The '{field}' condition needs a value")
     if field == "http-header" and not config.get("HttpHeaderName"):
@@ -197,11 +204,28 @@ def _condition(raw: Condition) -> Condition:
     if field == "source-ip":
         _check_networks(values)
     # as ELB shows the two oldest kinds: in both members
-    return {**kept, "Values": values} if field in ("host-header", "path-pattern") else kept
+    both = field in ("host-header", "path-pattern") and config.get("Values")
+    return {**kept, "Values": values} if both else kept
 
 
 def _values(condition: Condition) -> list[Any]:
-    return list(condition[CONFIG[condition["Field"]]].get("Values", []))
+    config = condition[CONFIG[condition["Field"]]]
+    return [*config.get("Values", []), *config.get("RegexValues", [])]
+
+
+def _check_regexes(field: str, config: Mapping[str, Any]) -> None:
+    regexes = config.get("RegexValues") or []
+    if regexes and field not in WITH_REGEX:
+        raise invalid(f"RegexValues cannot be specified for the '{field}' condition")
+    if regexes and config.get("Values"):
+        raise invalid("You can specify either Values or RegexValues for a condition, not both")
+    for one in regexes:
+        if len(one) > LONGEST_REGEX:
+            raise invalid(f"A regular expression can have at most {LONGEST_REGEX} characters")
+        try:
+            compiled(one)
+        except BadRegex as error:
+            raise invalid(f"The '{field}' condition cannot be used: {error}") from error
 
 
 def _wildcards(value: Any) -> int:
@@ -215,6 +239,29 @@ def _check_networks(values: Sequence[str]) -> None:
             ipaddress.ip_network(value, strict=False)
         except ValueError as error:
             raise invalid(f"Condition value '{value}' is not a valid CIDR block: {error}") from error
+
+
+# ---- transforms
+
+
+def transforms_of(raw: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Transforms as they are kept: at most one of a kind, each with one rewrite. Raises AwsError."""
+    kinds = [one.get("Type") for one in raw]
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise invalid(f"Transform type '{unknown[0]}' must be one of '[{', '.join(KINDS)}]'")
+    if len(set(kinds)) < len(kinds):
+        raise invalid("A rule can have one transform of each type")
+    for one in raw:
+        rewrites = one.get(KINDS[one["Type"]], {}).get("Rewrites", [])
+        if len(rewrites) != 1 or not {"Regex", "Replace"} <= rewrites[0].keys():
+            raise invalid(f"The '{one['Type']}' transform needs one rewrite, with Regex and Replace")
+        if any(len(text) > LONGEST_REWRITE for text in rewrites[0].values()):
+            raise invalid(f"Regex and Replace of a transform can have at most {LONGEST_REWRITE} characters")
+    try:
+        Rewrite.of(raw)
+    except BadRegex as error:
+        raise invalid(f"The transform cannot be used: {error}") from error
+    return [dict(one) for one in raw]
 
 
 # ---- as they are shown
@@ -260,4 +307,5 @@ def render_rule(rule: Rule) -> dict[str, Any]:
         "Conditions": rule.conditions,
         "Actions": render_actions(rule.actions),
         "IsDefault": rule.is_default,
+        "Transforms": rule.transforms,
     }

@@ -16,6 +16,7 @@ from harness.emulator.services.elbv2_rules import (
     in_order,
     invalid,
     render_rule,
+    transforms_of,
 )
 from harness.emulator.services.elbv2_state import Elbv2State, Listener, Rule, new_id
 
@@ -24,12 +25,13 @@ class Rules(Base):
     async def create_rule(self, caller: Caller, request: Request) -> Answer:
         state = self.states[caller]
         listener, priority = state.listener(request["ListenerArn"]), request["Priority"]
+        transforms = transforms_of(request.get("Transforms", []))
         conditions = conditions_of(request["Conditions"])
         tags = tags_of(request.get("Tags", []))
         async with self.changing(state, listener):
             actions = checked_actions(state, request["Actions"], listener.load_balancer)
             _check_priorities({priority: ""}, listener.rules)
-            rule = Rule(_rule_arn(listener.arn), str(priority), conditions, actions, tags)
+            rule = Rule(_rule_arn(listener.arn), str(priority), conditions, actions, tags, transforms)
             listener.rules = [*listener.rules, rule]
             _check_number(state, listener)
             check_listener(listener)
@@ -48,6 +50,8 @@ class Rules(Base):
     async def modify_rule(self, caller: Caller, request: Request) -> Answer:
         state, arn = self.states[caller], request["RuleArn"]
         listener, _ = state.rule(arn)
+        if request.get("Transforms") and request.get("ResetTransforms"):
+            raise invalid("You can specify either Transforms or ResetTransforms, not both")
         async with self.changing(state, listener):
             _, old = state.rule(arn)
             if old.is_default:
@@ -57,6 +61,8 @@ class Rules(Base):
                 new = replace(new, actions=checked_actions(state, given, listener.load_balancer))
             if "Conditions" in request:
                 new = replace(new, conditions=conditions_of(request["Conditions"]))
+            if request.get("Transforms") or request.get("ResetTransforms"):
+                new = replace(new, transforms=transforms_of(request.get("Transforms", [])))
             listener.rules = [new if one is old else one for one in listener.rules]
             check_listener(listener)
         return {"Rules": [render_rule(new)]}

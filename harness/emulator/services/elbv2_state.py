@@ -57,6 +57,7 @@ class Rule:
     conditions: list[Condition]
     actions: list[Action]
     tags: dict[str, str] = field(default_factory=dict)
+    transforms: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_default(self) -> bool:
@@ -87,13 +88,23 @@ class Listener:
     port: int
     rules: list[Rule]
     security: Security | None = None
-    attributes: dict[str, str] = field(default_factory=lambda: dict(elbv2_attributes.LISTENER.defaults))
+    attributes: dict[str, str] = field(default_factory=dict)  # those that were set
     tags: dict[str, str] = field(default_factory=dict)
     bound: int = 0
 
     @property
     def protocol(self) -> str:
         return "HTTP" if self.security is None else "HTTPS"
+
+    @property
+    def attribute_kinds(self) -> elbv2_attributes.Attributes:
+        return elbv2_attributes.LISTENER if self.security is None else elbv2_attributes.HTTPS_LISTENER
+
+    @property
+    def all_attributes(self) -> dict[str, str]:
+        """The defaults filled in."""
+        kinds = self.attribute_kinds.defaults
+        return {**kinds, **{key: value for key, value in self.attributes.items() if key in kinds}}
 
     @property
     def default(self) -> Rule:

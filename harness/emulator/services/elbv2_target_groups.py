@@ -113,7 +113,8 @@ class TargetGroups(Base):
             old = group.targets.get(key)
             if old is None or old.state == "draining":
                 group.targets[key] = TargetHealth(*key, zone=raw.get("AvailabilityZone", ""))
-            targets.append(Target(*key, connect=connect, zone=raw.get("AvailabilityZone", "")))
+            zone = raw.get("AvailabilityZone") or self.cloud.addresses.zones.get(key, "")
+            targets.append(Target(*key, connect=connect, zone=zone))
         await self.cloud.plane.register(group.arn, targets)
         self.cloud.changed.ring()
         return {}

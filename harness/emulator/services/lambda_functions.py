@@ -149,6 +149,7 @@ def program_of(caller: Caller, name: str, settings: Mapping[str, Any], code: byt
         handler=settings["Handler"],
         timeout=settings["Timeout"],
         memory=settings["MemorySize"],
+        role=settings["Role"],
         variables=settings.get("Environment", {}).get("Variables", {}),
         code=code,
         in_vpc=bool(settings.get("VpcConfig", {}).get("SubnetIds")),

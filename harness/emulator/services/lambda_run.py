@@ -28,6 +28,7 @@ from harness import clock
 from harness.emulator.cloud import AwsError, Caller, Cloud
 from harness.emulator.runtime.base import ContainerSpec
 from harness.emulator.runtime.process import MARKER, ProcessContainer
+from harness.emulator.services.function_role import token_of
 
 BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
 INIT_SECONDS = 10  # what loading the module may take before the function's own Timeout begins to count
@@ -48,6 +49,7 @@ class Program:
     handler: str
     timeout: int
     memory: int
+    role: str
     variables: Mapping[str, str]
     code: bytes
     in_vpc: bool = False
@@ -330,6 +332,7 @@ def variables(cloud: Cloud, program: Program, root: Path) -> dict[str, str]:
         "AWS_DEFAULT_REGION": program.caller.region,
         "AWS_ACCESS_KEY_ID": program.caller.access_key,
         "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_SESSION_TOKEN": token_of(program.role, program.name),
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{program.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": program.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
