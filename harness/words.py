@@ -78,9 +78,12 @@ NEWS: dict[str, Word] = {
 }
 TERMINAL: dict[str, Word] = {
     "run_begins": Word(
-        "{target} target, {runtime} runtime ({why}); {count} scenarios",
-        "실행 대상 {target}, 런타임 {runtime} ({why}); 시나리오 {count}개",
+        "{target} target, {runtime} runtime ({why}); {scenarios}",
+        "실행 대상 {target}, 런타임 {runtime} ({why}); {scenarios}",
     ),
+    "one_scenario": Word("1 scenario", "시나리오 1개"),
+    "scenarios": Word("{count} scenarios", "시나리오 {count}개"),
+    "asked for": Word("asked for", "지정됨"),
     "interrupted": Word(
         "interrupted: cleaning up; Ctrl-C again leaves at once",
         "중단됨: 정리하는 중. Ctrl-C를 한 번 더 누르면 바로 끝냅니다",

@@ -39,6 +39,14 @@ a member that AWS has added to its models since. All other members are executed,
 | --- | --- |"""
 
 
+BALANCERS = """## What load balancers do not do
+
+**HTTP/2 is not emulated**: listeners speak HTTP/1.1, whatever `routing.http2.enabled` says, and target groups of `HTTP2` or `GRPC` are
+refused by name. So are mutual TLS, `authenticate-*` and `jwt-validation` actions, and `anomaly_mitigation`. An attribute that is only kept
+is a warning in the log when it is set. The rest is in [LOAD_BALANCER.md](LOAD_BALANCER.md).
+"""
+
+
 def operations(service: str, handler: type) -> tuple[list[str], list[str]]:
     """(emulated, not emulated) operation names of a botocore service."""
     names = botocore.session.get_session().get_service_model(service).operation_names
@@ -53,7 +61,7 @@ def page() -> str:
         parts.append(
             f"## {service}: {len(emulated)} of {len(emulated) + len(missing)} operations\n\n{', '.join(emulated)}\n"
         )
-    parts += [RECORDED, *_recorded(), REFUSED, *_refused()]
+    parts += [RECORDED, *_recorded(), REFUSED, *_refused(), "", BALANCERS]
     parts.append(f"## CloudFormation's resource types: {len(KINDS)}\n\n{', '.join(sorted(KINDS))}\n")
     parts.append(
         "## Where nobody knows how AWS behaves\n\nEach is a setting (`[emulator]` in rehearsal.toml), with this default:\n"

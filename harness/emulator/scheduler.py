@@ -32,12 +32,8 @@ UNABLE_TO_START = (
 )
 UNABLE_AFTER = 3  # tasks in a row that never ran
 START_DELAYS = (1, 2, 4, 8, 16, 30, 60)  # seconds after tasks that never ran; AWS's gap grows to 15 minutes
-CRASH_DELAYS = (
-    1,
-    2,
-    4,
-    8,
-)  # AWS restarts these at once, paced by Fargate's own half minute: here a process starts in no time
+# AWS restarts these at once, paced by Fargate's own half minute: here a process starts in no time
+CRASH_DELAYS = (1, 2, 4, 8)
 
 
 def start_delay(failures: int) -> float:
@@ -193,25 +189,11 @@ class Scheduler:
         for task in task_set.tasks:
             if not task.running or task.started_at is None or now < task.started_at + grace:
                 continue
-            if task.health == "UNHEALTHY":
-                self._say(service, f"(task {task.id}) failed container health checks.")
-                self._stop_sick(service, task_set, task, "Task failed container health checks")
-                continue
-            for target in task.registrations:
-                seen = health.get((target.target_group, target.ip, target.port))
-                if seen and seen.state == "unhealthy":
-                    self._say(
-                        service,
-                        f"({_subject(task)}) (port {target.port}) is unhealthy in (target-group {target.target_group}) "
-                        f"due to (reason {seen.reason})",
-                    )
-                    reason = f"Task failed ELB health checks in (target-group {target.target_group})"
-                    self._stop_sick(service, task_set, task, reason)
-                    break
-
-    def _stop_sick(self, service: Service, task_set: TaskSet, task: Task, reason: str) -> None:
-        count_failure(service, task_set, ran=True)
-        self._stop(service, task_set, [task], reason)
+            if failed := _failed_check(task, health):
+                event, reason = failed
+                self._say(service, event)
+                count_failure(service, task_set, ran=True)
+                self._stop(service, task_set, [task], reason)
 
     # ---- ends
 
@@ -318,6 +300,19 @@ class Scheduler:
 
     def _say(self, service: Service, message: str, task_set: str = "") -> None:
         service.say(self._cloud.clock.now(), message, task_set)
+
+
+def _failed_check(task: Task, health: Health) -> tuple[str, str] | None:
+    """The service's event and the task's stoppedReason, of the first health check that the task does not pass."""
+    if task.health == "UNHEALTHY":
+        return f"(task {task.id}) failed container health checks.", "Task failed container health checks"
+    for target in task.registrations:
+        seen = health.get((target.target_group, target.ip, target.port))
+        if seen and seen.state == "unhealthy":
+            group = f"(target-group {target.target_group})"
+            event = f"({_subject(task)}) (port {target.port}) is unhealthy in {group} due to (reason {seen.reason})"
+            return event, f"Task failed ELB health checks in {group}"
+    return None
 
 
 def _names(tasks: Sequence[Task]) -> str:

@@ -20,7 +20,7 @@ from harness.emulator.by_host import Balancers, ByHost
 from harness.emulator.cloud import DEFAULT_REGION, AwsError, Caller, Cloud
 from harness.emulator.delegate import Delegate, response_of
 from harness.emulator.front import Fronts
-from harness.emulator.services.function_role import session_of
+from harness.emulator.function_role import session_of
 from harness.emulator.signature import scope_of
 
 log = logging.getLogger("rehearse.emulator")

@@ -38,7 +38,8 @@ def one(status: Status, width: int, say: Speech) -> RenderableType:
         parts.append(_in_lines([_event(*one) for one in status.lifecycle], width))
     if status.clock is not None:
         parts.append(_clocks(status.clock, say))
-    parts.append(_in_lines(_users(status, say), width, indent=""))
+    if status.requests:
+        parts.append(_in_lines(_users(status, say), width, indent=""))
     changes = [news for news in status.news if news.kind not in ("lifecycle", "weights", "deploy", "run")]
     parts += [_news(news, say) for news in changes[-NEWS_OF_ONE:]]
     return Group(*parts)

@@ -82,7 +82,8 @@ def table(expectations: Sequence[Judged], say: Speech = ENGLISH) -> Table:
     for one in expectations:
         seen = look.verdict(one.verdict)
         verdict = Text(f"{seen.symbol} {say.of(seen)}", seen.style)
-        made.add_row(verdict, Text(named(one.name, say)), Text(shown(one.measured)), Text(shown(one.limit)), f"{one.n}")
+        name = EXPECTATIONS[one.name].ko if say.language == "ko" and one.name in EXPECTATIONS else one.name
+        made.add_row(verdict, Text(name), Text(shown(one.measured)), Text(shown(one.limit)), f"{one.n}")
     return made
 
 

@@ -220,12 +220,13 @@ def _requests(drawing: Drawing, timeline: Timeline, scale: Scale, y: float) -> f
 def _stacks(
     timeline: Timeline, scale: Scale, base: float, unit: float
 ) -> dict[str, list[tuple[float, float, float, float]]]:
-    """Boxes by who answered, `unit` high for a request per second; one that is cut off by an end is as high as the others."""
+    """Boxes by who answered, `unit` high for a request per second; one that is cut off by an end is about as high as the others."""
     found: dict[str, list[tuple[float, float, float, float]]] = {}
     for bucket in timeline.buckets:
         left, y = scale(max(bucket.start, timeline.since)), base
         right = scale(min(bucket.start + timeline.width, timeline.until))
-        each = unit / covered(bucket.start, timeline.width, timeline.since, timeline.until)
+        seconds = covered(bucket.start, timeline.width, timeline.since, timeline.until)
+        each = unit * min(1 / seconds, timeline.top / bucket.total)
         for kind in ("blue", "green", "nobody", "failed"):
             count = getattr(bucket, kind)
             height = max(count * each, 2.0) if count and kind == "failed" else count * each

@@ -14,7 +14,7 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from harness import look
-from harness.report.timeline import Band, Timeline
+from harness.report.timeline import Band, Bucket, Timeline
 from harness.report.words import Word, word
 
 
@@ -35,7 +35,7 @@ def data(timeline: Timeline, run: str = "") -> Markup:
     told = {
         "run": run,
         "width": timeline.width,
-        "buckets": [[round(one.start, 2), one.blue, one.green, one.nobody, one.failed] for one in timeline.buckets],
+        "buckets": [_bucket(one) for one in timeline.buckets],
         "bands": [
             [round(one.start, 2), round(one.end, 2), _band(one), one.status, look.lifecycle(one.status).symbol]
             for one in timeline.bands
@@ -48,6 +48,11 @@ def data(timeline: Timeline, run: str = "") -> Markup:
     }
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _bucket(one: Bucket) -> list[object]:
+    row: list[object] = [round(one.start, 2), one.blue, one.green, one.nobody, one.failed]
+    return [*row, list(map(list, one.failures))] if one.failures else row
 
 
 def _band(band: Band) -> list[str]:

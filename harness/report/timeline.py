@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from harness.report.words import Word
 
 BUCKETS_AT_MOST = 240
 WIDTHS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+FAILED, FAILURES_TOLD, FAILURE_AT_MOST = 3, 3, 60  # the column; kinds of a bucket; letters of each
 WAIT_SHOWN = 0.5  # seconds of an end without events that is shown as the termination wait
 
 
@@ -41,13 +43,17 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Requests that were due in `width` seconds from `start`, by who answered; failed ones are counted in `failed` alone."""
+    """Requests that were due in `width` seconds from `start`, by who answered; failed ones are counted in `failed` alone.
+
+    `failures` says what they were, most frequent first: `("500 v2", 3)`.
+    """
 
     start: float
     blue: int
     green: int
     nobody: int
     failed: int
+    failures: tuple[tuple[str, int], ...] = ()
 
     @property
     def total(self) -> int:
@@ -157,7 +163,7 @@ def timeline_of(facts: Facts, over: tuple[float, float] | None = None) -> Timeli
         targets=_targets(facts, until),
         marks=_marks(facts),
         breaks=_breaks(facts),
-        top=max((one.total / covered(one.start, width, since, until) for one in buckets), default=0.0),
+        top=_top(buckets, width, since, until),
         since=since,
         until=until,
     )
@@ -166,6 +172,12 @@ def timeline_of(facts: Facts, over: tuple[float, float] | None = None) -> Timeli
 def covered(at: float, width: float, since: float, until: float) -> float:
     """Seconds of a bucket that are inside the run: its requests were made in these. A fifth of it at least."""
     return max(min(at + width, until) - max(at, since), width / 5)
+
+
+def _top(buckets: Sequence[Bucket], width: float, since: float, until: float) -> float:
+    """The most requests per second of a whole bucket: a rate of three requests in a tenth of a second says nothing."""
+    whole = [one for one in buckets if since <= one.start and one.start + width <= until]
+    return max((one.total / width for one in whole or buckets), default=0.0)
 
 
 def extent(facts: Facts) -> tuple[float, float]:
@@ -208,14 +220,27 @@ def _buckets(facts: Facts, width: float) -> tuple[Bucket, ...]:
     """From whole multiples of `width`, only those with a request; one pass, for runs of a hundred thousand requests."""
     sides = {version: column for column, version in enumerate(facts.evidence.scenario.versions.values())}
     counts: dict[int, list[int]] = {}
+    failures: dict[int, Counter[str]] = {}
     for one in facts.evidence.requests:
-        row = counts.setdefault(math.floor((one.due - facts.zero) / width), [0, 0, 0, 0])
-        row[_column(one, sides)] += 1
-    return tuple(Bucket(index * width, *row) for index, row in sorted(counts.items()))
+        index, column = math.floor((one.due - facts.zero) / width), _column(one, sides)
+        counts.setdefault(index, [0, 0, 0, 0])[column] += 1
+        if column == FAILED:
+            failures.setdefault(index, Counter())[_failure(one)] += 1
+    told = {index: tuple(seen.most_common(FAILURES_TOLD)) for index, seen in failures.items()}
+    return tuple(
+        Bucket(index * width, blue, green, nobody, failed, told.get(index, ()))
+        for index, (blue, green, nobody, failed) in sorted(counts.items())
+    )
+
+
+def _failure(one: RequestDone) -> str:
+    """`500 v2`, `502`, or what went wrong where there was no answer; of which there can be no end of kinds."""
+    status = one.status if one.status is not None else (one.error or "no answer")[:FAILURE_AT_MOST]
+    return f"{status} {(one.version or '')[:FAILURE_AT_MOST]}".strip()
 
 
 def _column(one: RequestDone, sides: dict[str, int]) -> int:
-    return sides.get(one.version or "", 2) if is_good(one) else 3
+    return sides.get(one.version or "", 2) if is_good(one) else FAILED
 
 
 def _health(facts: Facts) -> tuple[Health, ...]:

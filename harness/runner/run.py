@@ -76,7 +76,9 @@ def run(asked: RunAsked) -> int:
     with opened as target:
         plans = {one.id: _plan(asked, target, one) for one in asked.scenarios}
         _claim(asked)
-        begins = {"target": target.name, "runtime": target.runtime, "why": target.why, "count": len(plans)}
+        why = asked.say.known(target.why)
+        scenarios = asked.say("one_scenario" if len(plans) == 1 else "scenarios", count=len(plans))
+        begins = {"target": target.name, "runtime": target.runtime, "why": why, "scenarios": scenarios}
         _say(asked, asked.say("run_begins", **begins))
         rehearsals, left, interrupted = _rehearse(asked, target, plans)
     swept = sweep(asked.home) if asked.endpoint is None or asked.target != "local" else []

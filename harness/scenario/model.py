@@ -310,7 +310,10 @@ class Websockets(Part):
 
 
 class Expect(Part):
-    """`exit_codes` are those of all tasks of a side that stopped, at least one of them."""
+    """`cause: alarm` goes with `outcome: stopped` too: an alarm of the group stops a deployment in any case, and only
+    DEPLOYMENT_STOP_ON_ALARM in `deploy.rollback_on` makes it roll back. `exit_codes` are those of all tasks of a side that
+    stopped, at least one of them.
+    """
 
     outcome: Literal["succeeded", "rolled_back", "failed", "stopped"]
     failed_at: LifecycleEvent | None = None

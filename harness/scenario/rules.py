@@ -130,6 +130,8 @@ def rollback_has_its_trigger(scenario: Scenario) -> Iterator[Problem]:
     where: Where = ("expect", "rollback", "of")
     if rollback.of == "alarm" and not deploy.alarms:
         yield where, "`of: alarm` needs an alarm in `deploy.alarms`"
+    if rollback.of == "alarm" and "DEPLOYMENT_STOP_ON_ALARM" not in deploy.rollback_on:
+        yield where, "`of: alarm` needs DEPLOYMENT_STOP_ON_ALARM in `deploy.rollback_on`: an alarm alone only stops"
     if rollback.of == "hook" and not deploy.hooks:
         yield where, "`of: hook` needs a hook in `deploy.hooks`"
     if rollback.of == "request" and not any(action.do == "stop" for action in scenario.during):

@@ -26,7 +26,8 @@ def inherited() -> dict[str, str]:
 
 
 def start(command: Sequence[str], log: Path, **environment: str) -> tuple[subprocess.Popen[str], Path]:
-    """The process, in a session of its own: Ctrl-C is for whoever started it, who still needs it to clean up."""
+    """The process, in a session of its own: Ctrl-C is for whoever started it, who still needs it to clean up. Raises UsageError
+    where `log` has no directory and none can be made."""
     directory.made(log.parent, "the state directory")
     with log.open("ab") as errors:
         process = subprocess.Popen(

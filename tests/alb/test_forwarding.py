@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import resource
 import socket
 import struct
 from collections import Counter
@@ -9,6 +10,7 @@ from collections import Counter
 import pytest
 
 from harness import clock
+from harness.emulator.alb.plane import Target
 from tests.alb.conftest import answer, balancer, forward, rule, story
 
 
@@ -470,12 +472,31 @@ async def test_client_that_leaves_breaks_off_its_own_request_and_nobody_elses():
         blue.gate.clear()
         stayer[1].write(get)
         await lb.until(lambda: len(blue.seen) == 5)
+        await lb.plane.put_target_group("nowhere", {"HealthCheckEnabled": False}, {})
+        await lb.plane.register("nowhere", [Target("10.0.0.9", 80, None)])
+        await lb.rules(forward({"nowhere": 1}))
         leaver[1].write(get)
-        await lb.until(lambda: len(blue.seen) == 6)
+        for _ in range(3):  # until the data plane has read the request
+            await lb.rules(forward({"nowhere": 1}))
         reset = leaver[1].get_extra_info("socket")
         reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         leaver[1].transport.abort()
         await lb.until(lambda: [row.elb_status for row in lb.rows] == [200] * 4 + [460])
         blue.gate.set()
-        assert (await stayer[0].readuntil(b"blue")).startswith(b"HTTP/1.1 200 OK")
+        async with asyncio.timeout(10):
+            assert (await stayer[0].readuntil(b"blue")).startswith(b"HTTP/1.1 200 OK")
         stayer[1].close()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux tells the limits of another process")
+@story
+async def test_balancer_takes_all_the_open_files_that_it_may_have():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        async with balancer() as lb:
+            await lb.plane.put_target_group("blue", {}, {})
+            assert lb.plane._process is not None
+            assert resource.prlimit(lb.plane._process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

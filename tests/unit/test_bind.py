@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,8 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
+from harness import cli
+from harness.driver import until
 from harness.emulator import bind
 from harness.errors import UsageError
 
@@ -98,7 +103,7 @@ def test_range_of_ports_that_is_none_is_refused(told: str, monkeypatch: pytest.M
 COMPOSE = YAML(typ="safe").load(ROOT / "docker-compose.yml")
 KEYS = {
     *("image", "working_dir", "init", "volumes", "environment", "ports", "command", "healthcheck", "network_mode"),
-    *("profiles", "depends_on"),
+    *("profiles", "depends_on", "pid"),
 }
 
 
@@ -124,6 +129,54 @@ def test_compose_publishes_the_range_that_listeners_get():
     told = emulator["environment"]["REHEARSE_LISTENER_PORTS"]
     assert f"127.0.0.1:{told}:{told}" in emulator["ports"]
     assert "--bind 0.0.0.0" in emulator["command"][-1]
+
+
+def verb_of(service: dict[str, Any]) -> list[str]:
+    """What a service of ours gives `rehearse`: REHEARSE_VERB, or the default in the command."""
+    default = re.search(r"REHEARSE_VERB:-([^}]*)\}", service["command"][-1])
+    assert default is not None
+    return str(service["environment"].get("REHEARSE_VERB", default[1])).split()
+
+
+@pytest.mark.parametrize(("name", "verb"), [("emulator", cli.do_up), ("dashboard", cli.do_dashboard)])
+def test_compose_gives_the_command_line_words_that_it_knows(name: str, verb: object):
+    assert cli._parsed(verb_of(COMPOSE["services"][name])).verb is verb
+
+
+def test_comment_of_compose_names_services_and_ports_that_are_there():
+    said = (ROOT / "docker-compose.yml").read_text().partition("services:")[0]
+    assert set(re.findall(r"docker compose up (\w+)", said)) <= set(COMPOSE["services"])
+    assert set(re.findall(r"--profile (\w+)", said)) == set(COMPOSE["services"]["localstack"]["profiles"])
+    for name, port in re.findall(r"docker compose up (\w+).*?http://127\.0\.0\.1:(\d+)", said):
+        assert port in verb_of(COMPOSE["services"][name])
+
+
+def test_script_of_the_dashboard_starts_one_that_answers(tmp_path: Path):
+    """As its container would, but for the place of the installation, which is there, and the port."""
+    installed = tmp_path / "bin/rehearse"
+    installed.parent.mkdir()
+    installed.write_text(f'#!/bin/sh\nexec {sys.executable} -m harness.cli "$@"\n')
+    installed.chmod(0o755)
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    service = COMPOSE["services"]["dashboard"]
+    script = service["command"][-1].replace("$$", "$").replace("/opt/rehearse", str(tmp_path))
+    words = " ".join(verb_of(service)).replace("8765", str(port))
+    environment = {**os.environ, "REHEARSE_VERB": words, "REHEARSAL_HOME": str(tmp_path / "home")}
+    with subprocess.Popen(["sh", "-c", script], cwd=ROOT, env=environment, start_new_session=True) as running:
+        try:
+            until(lambda: _page(port), 30, "the dashboard", every=0.1)
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+
+
+def _page(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
 
 
 def test_localstack_comes_by_profile_only():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import cli
 from harness.driver import until
 from tests.unit.example import EXAMPLE, changed
 
@@ -168,11 +169,11 @@ def test_results_do_not_go_into_a_file(place: Path):
     assert (said.code, said.error) == (2, "--out a.yaml: it must be a directory")
 
 
-@pytest.mark.parametrize("verb", ["run", "up", "build"])
-def test_state_directory_that_cannot_be_made_is_named(place: Path, verb: str):
+@pytest.mark.parametrize("words", [("run", "a.yaml"), ("up", "--port=0"), ("up", "--port=0", "--detach"), ("build",)])
+def test_state_directory_that_cannot_be_made_is_named(place: Path, words: tuple[str, ...]):
     (place / "state").write_text("a file in the way")
-    words = {"run": ("--runtime", "process", write(place, EXAMPLE)), "up": ("--runtime", "process", "--port", "0")}
-    said = rehearse(place, verb, *words.get(verb, ()), REHEARSAL_HOME="state", **NO_ENGINE)
+    write(place, EXAMPLE)
+    said = rehearse(place, *words, REHEARSAL_HOME="state", **NO_ENGINE)
     assert said.code == 2
     assert f"{place}/state" in said.err.splitlines()[-1]
     assert "cannot be made: " in said.err.splitlines()[-1]
@@ -341,3 +342,11 @@ def test_build_names_the_image(place: Path):
     said = rehearse(place, "build", "--revision", "v7", "--message", "Hello", **NO_ENGINE)
     assert (said.code, said.out) == (0, "sampleapp:v7\n")
     assert (place / ".rehearsal/images/sampleapp/v7/manifest.json").is_file()
+
+
+def test_runs_that_begin_in_the_same_second_have_directories_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("REHEARSAL_HOME", str(tmp_path))
+    names = [cli._new_run_directory("2026-01-01T00-00-00").name for _ in range(3)]
+    assert names == ["2026-01-01T00-00-00", "2026-01-01T00-00-00-2", "2026-01-01T00-00-00-3"]

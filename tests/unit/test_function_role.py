@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.emulator.services.function_role import allows, session_of, token_of
+from harness.emulator.function_role import allows, session_of, token_of
 
 ACTION = "codedeploy:PutLifecycleEventHookExecutionStatus"
 

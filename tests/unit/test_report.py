@@ -12,6 +12,8 @@ import pytest
 
 from harness import journal as j
 from harness import look, report
+from harness.report.facts import facts_of
+from harness.report.timeline import timeline_of
 from harness.report.words import EXPECTATIONS, WORDS
 from tests.unit import story
 from tests.unit.story import T0
@@ -124,6 +126,16 @@ def test_every_word_is_translated():
         assert one.en, key
         assert one.ko, key
         assert set(re.findall(r"{(\w+)}", one.en)) == set(re.findall(r"{(\w+)}", one.ko)), key
+
+
+def test_chart_has_no_spike_where_a_run_begins_within_a_second():
+    """Four requests in the last fifth of a second are not twenty a second more than ever after."""
+    of = story.scenario({"outcome": "succeeded"})
+    requests = [*story.traffic(-0.1, 0, "v1", 100), *story.traffic(0, 30.5, "v1")]
+    timeline = timeline_of(facts_of(story.told(of, *requests, *story.lifecycle(), story.deployment())))
+    assert timeline.buckets[0].start == -1
+    assert timeline.buckets[0].total == 10
+    assert timeline.top == 20
 
 
 def cpu_of(work: Callable[[], object]) -> float:

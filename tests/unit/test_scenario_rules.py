@@ -40,6 +40,7 @@ NO_STOP = (f"during:\n{STOP}", "")
         ([("[DEPLOYMENT_FAILURE, DEPLOYMENT_STOP_ON_ALARM]", "[]")], "rolled_back", "`rolled_back` needs `deploy.rollback_on`"),
         ([("rolled_back", "stopped"), ("", "  rollback: {within: 2m, of: request}\n")], "{within", "there is no rollback to measure"),
         ([NO_ALARMS, ("", "  rollback: {within: 2m, of: alarm}\n")], "alarm}", "`of: alarm` needs an alarm in `deploy.alarms`"),
+        ([(", DEPLOYMENT_STOP_ON_ALARM", ""), ("", "  rollback: {within: 2m, of: alarm}\n")], "alarm}", "an alarm alone only stops"),
         ([NO_HOOKS, ("", "  rollback: {within: 2m, of: hook}\n")], "hook}", "`of: hook` needs a hook in `deploy.hooks`"),
         ([NO_STOP, ("", "  rollback: {within: 2m, of: request}\n")], "request}", "`of: request` needs a `do: stop` in `during`"),
         ([("rolled_back", "succeeded"), ("", "  failed_at: Install\n")], "Install\n", "a deployment that succeeded has no `failed_at`"),
@@ -70,3 +71,8 @@ def test_parts_that_do_not_fit_together_say_why(changes: list[Change], part: str
 
 def test_several_broken_rules_are_said_at_once():
     assert len(complaints(changed(NO_TEST_LISTENER, NO_ALARMS, ("", "  cause: alarm\n  live_at_end: v9\n")))) == 3
+
+
+def test_alarm_that_is_not_in_rollback_on_may_be_the_cause_of_a_stop():
+    changes = ("rolled_back", "stopped"), (", DEPLOYMENT_STOP_ON_ALARM", ""), ("", "  cause: alarm\n")
+    assert complaints(changed(*changes)) == []

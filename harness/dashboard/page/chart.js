@@ -11,6 +11,7 @@ export class Chart {
     this.parent = parent;
     this.tip = el("div", { id: "tip" });
     this.raw = [];
+    this.top = 5;
     this.draw();
     new ResizeObserver(() => this.plot.setSize(this.size())).observe(parent);
     matchMedia("(prefers-color-scheme:dark)").addEventListener("change", () => this.draw());
@@ -32,7 +33,7 @@ export class Chart {
       legend: { show: false },
       padding: [14, 8, 0, 0],
       cursor: { y: false, drag: { setScale: false, x: false, y: false } },
-      scales: { x: { time: false }, y: { range: (plot, low, high) => [0, Math.max(5, high)] } },
+      scales: { x: { time: false }, y: { range: () => [0, this.top] } },
       axes: [{ ...axis, size: 30, space: 70 }, { ...axis, size: 44, space: 26 }],
       series: [{}, ...KINDS.map((kind) => ({ fill: colour(paint[kind]), stroke: colour(paint[kind]), width: 0, paths: bars, points: { show: false } }))],
       hooks: { draw: [(plot) => this.crosses(plot)], setCursor: [(plot) => this.point(plot)] },
@@ -69,11 +70,12 @@ export class Chart {
     const stacked = KINDS.map((kind, index) => this.raw.map((row) => (row[4 - index] ? sum(row, index) : null))); // none behind another
     const after = this.raw.length ? [this.raw.at(-1)[0] + 1] : []; // uPlot makes bars as wide as the distance of two points
     this.data = [[...this.raw.map((row) => row[0]), ...after], ...stacked.map((row) => [...row, ...after.map(() => null)])];
+    this.top = Math.max(5, ...this.raw.map((row) => sum(row, 0))) * 1.12; // room for the crosses
     this.plot.setData(this.data, false);
     const first = this.raw.length ? this.raw[0][0] : 0, last = this.raw.length ? this.raw.at(-1)[0] + 1 : 0;
     this.plot.batch(() => {
       this.plot.setScale("x", { min: first, max: Math.max(last, first + (told.ended ? 10 : LEAST)) });
-      this.plot.setScale("y", { min: 0, max: Math.max(5, ...this.raw.map((row) => sum(row, 0))) * 1.12 }); // room for the crosses
+      this.plot.setScale("y", { min: 0, max: this.top });
     });
     this.parent.setAttribute("aria-label", `${word("requests_per_second")}: ${told.users.requests} ${word("requests")}, ${told.users.failed} ${word("failed")}`);
   }

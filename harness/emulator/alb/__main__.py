@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -17,6 +18,13 @@ import uvloop
 from harness.emulator.alb.control import Control
 
 LONGEST_ORDER = 16 * 1024 * 1024
+MOST_FILES = 65536  # where the system sets no limit
+
+
+def allow_many_connections() -> None:
+    """Each is an open file: as many as the system lets us have, not the 1,024 that a shell begins with."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES if hard == resource.RLIM_INFINITY else hard, hard))
 
 
 async def main(descriptor: int, logs: Path | None) -> None:
@@ -29,6 +37,7 @@ if __name__ == "__main__":
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole terminal; the emulator decides when this ends
+    allow_many_connections()
     gc.freeze()
     gc.set_threshold(
         50_000, 20, 50

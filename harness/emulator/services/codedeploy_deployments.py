@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from harness.clock import Compressed, Waited
+from harness.emulator import function_role
 from harness.emulator.cloud import Answer, AwsError, Caller, Cloud, Request, not_emulated
 from harness.emulator.deploy import appspec
 from harness.emulator.deploy.deployment import Deployment, DeploymentStopped, events_of, events_of_rollback, new_id
@@ -15,7 +16,6 @@ from harness.emulator.deploy.supervisor import Supervisor
 from harness.emulator.services import codedeploy_render as render
 from harness.emulator.services import codedeploy_triggers as triggers
 from harness.emulator.services import codedeploy_validation as validation
-from harness.emulator.services import function_role
 from harness.emulator.services.codedeploy_base import page
 from harness.emulator.services.codedeploy_revisions import Revisions
 from harness.emulator.services.codedeploy_role import RoleGuard

@@ -70,10 +70,7 @@ async def create_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
     balancers = checks.read_load_balancers(request.get("loadBalancers"))
     settings = _settings(request, cluster)
     if definition is not None and controller != "EXTERNAL":
-        checks.check_containers(definition, balancers)
-        await checks.check_placement(ecs, caller, definition, settings)
-        if checks.launch_type_of(settings) == "EC2":
-            await ecs.fleet(caller).look()
+        await _check_tasks(ecs, caller, definition, balancers, settings)
     await checks.check_target_groups(ecs, caller, definition, balancers, behind=True)
     existing = _existing(cluster, request)
     if existing is not None:
@@ -93,15 +90,33 @@ async def create_service(ecs: Ecs, caller: Caller, request: Request) -> Answer:
         tags=tags_in(request),
         definition=definition,
     )
-    if definition is not None and controller != "EXTERNAL":
-        service.task_sets.append(new_task_set(ecs, service, definition, balancers, settings, status="PRIMARY"))
-        if controller == "ECS":
-            begin(service, ecs.now())
+    _give_first_task_set(ecs, service)
     cluster.services[service.name] = service
     ecs.fleet(caller).keep()
     ecs.scheduler.watch(service)
     ecs.cloud.changed.ring()
     return {"service": shown(service, {"include": ["TAGS"]})}
+
+
+async def _check_tasks(
+    ecs: Ecs, caller: Caller, definition: TaskDefinition, balancers: tuple[LoadBalancer, ...], settings: Raw
+) -> None:
+    """Whether its tasks could run. On EC2 the instances of now are looked for, to be there for the first of them."""
+    checks.check_containers(definition, balancers)
+    await checks.check_placement(ecs, caller, definition, settings)
+    if checks.launch_type_of(settings) == "EC2":
+        await ecs.fleet(caller).look()
+
+
+def _give_first_task_set(ecs: Ecs, service: Service) -> None:
+    """The PRIMARY one; a service with the EXTERNAL controller gets its task sets from its user."""
+    if service.definition is None or service.controller == "EXTERNAL":
+        return
+    service.task_sets.append(
+        new_task_set(ecs, service, service.definition, service.load_balancers, service.settings, status="PRIMARY")
+    )
+    if service.controller == "ECS":
+        begin(service, ecs.now())
 
 
 def new_task_set(
@@ -276,21 +291,12 @@ async def _deploy(ecs: Ecs, service: Service, request: Request) -> None:
         if request.get("loadBalancers") is not None
         else service.load_balancers
     )
-    settings = {**service.settings, **given(request, (*PLACING, "capacityProviderStrategy"))}
-    if request.get("capacityProviderStrategy"):
-        cluster = region.clusters[last_part(service.cluster)]
-        checks.infrastructure({"capacityProviderStrategy": request["capacityProviderStrategy"]}, cluster)
-        settings.pop("launchType", None)
-    if request.get("networkConfiguration"):
-        settings["networkConfiguration"] = checks.network(request["networkConfiguration"])
+    settings = _changed_settings(region.clusters[last_part(service.cluster)], service, request)
     unchanged = (definition, balancers, settings) == (service.definition, service.load_balancers, service.settings)
     if unchanged and not request.get("forceNewDeployment"):
         return
-    checks.check_containers(definition, balancers)
-    await checks.check_placement(ecs, caller, definition, settings)
+    await _check_tasks(ecs, caller, definition, balancers, settings)
     await checks.check_target_groups(ecs, caller, definition, balancers, behind=True)
-    if checks.launch_type_of(settings) == "EC2":
-        await ecs.fleet(caller).look()
     for older in service.task_sets:
         older.status = "DRAINING" if older.status == "DRAINING" else "ACTIVE"
     task_set = new_task_set(ecs, service, definition, balancers, settings, status="PRIMARY")
@@ -298,6 +304,17 @@ async def _deploy(ecs: Ecs, service: Service, request: Request) -> None:
     service.task_sets.insert(0, task_set)
     service.definition, service.load_balancers, service.settings = definition, balancers, settings
     begin(service, ecs.now())
+
+
+def _changed_settings(cluster: Cluster, service: Service, request: Request) -> Raw:
+    """The service's settings with what the request says of where its tasks run. Raises InvalidParameterException."""
+    settings = {**service.settings, **given(request, (*PLACING, "capacityProviderStrategy"))}
+    if request.get("capacityProviderStrategy"):
+        checks.infrastructure({"capacityProviderStrategy": request["capacityProviderStrategy"]}, cluster)
+        settings.pop("launchType", None)
+    if request.get("networkConfiguration"):
+        settings["networkConfiguration"] = checks.network(request["networkConfiguration"])
+    return settings
 
 
 # ---- delete

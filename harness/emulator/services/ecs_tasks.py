@@ -276,8 +276,6 @@ def _matches(task: Task, criteria: Mapping[str, str | None]) -> bool:
 
 
 def shown(task: Task, request: Request) -> Raw:
-    document = task.definition.document
-    overrides = task.settings.get("overrides", {})
     answer = {
         "taskArn": task.arn,
         "clusterArn": task.cluster,
@@ -285,17 +283,9 @@ def shown(task: Task, request: Request) -> Raw:
         "lastStatus": task.status,
         "desiredStatus": task.desired_status,
         "group": task.group,
-        "cpu": overrides.get("cpu")
-        or document.get("cpu")
-        or str(sum(raw["cpu"] for raw in document["containerDefinitions"])),
-        "memory": overrides.get("memory") or document.get("memory") or str(_memory(document)),
+        **_size(task),
         "version": task.version,
-        "attributes": [
-            {
-                "name": "ecs.cpu-architecture",
-                "value": document.get("runtimePlatform", {}).get("cpuArchitecture", "x86_64").lower(),
-            }
-        ],
+        "attributes": [{"name": "ecs.cpu-architecture", "value": _architecture(task.definition.document)}],
         "attachments": _attachments(task),
         "containers": [_container(task, container) for container in task.containers],
         "connectivity": "CONNECTED",
@@ -304,28 +294,45 @@ def shown(task: Task, request: Request) -> Raw:
         "overrides": {
             "containerOverrides": [{"name": one.definition.name} for one in task.containers],
             "inferenceAcceleratorOverrides": [],
-            **overrides,
+            **task.settings.get("overrides", {}),
         },
         **_platform(task),
         **({"startedBy": task.started_by} if task.started_by else {}),
         **_where(task),
         **({"stopCode": task.order.code, "stoppedReason": task.order.reason} if task.order else {}),
-        **stamps(
-            createdAt=task.created_at,
-            connectivityAt=task.started_at,
-            pullStartedAt=task.pull_started_at,
-            pullStoppedAt=task.pull_stopped_at,
-            startedAt=task.started_at,
-            stoppingAt=task.stopping_at,
-            executionStoppedAt=task.execution_stopped_at,
-            stoppedAt=task.stopped_at,
-        ),
+        **_times(task),
     }
     return with_tags(answer, task.tags, request)
 
 
-def _memory(document: Raw) -> int:
-    return sum(raw.get("memory") or raw.get("memoryReservation") or 0 for raw in document["containerDefinitions"])
+def _times(task: Task) -> Raw:
+    return stamps(
+        createdAt=task.created_at,
+        connectivityAt=task.started_at,
+        pullStartedAt=task.pull_started_at,
+        pullStoppedAt=task.pull_stopped_at,
+        startedAt=task.started_at,
+        stoppingAt=task.stopping_at,
+        executionStoppedAt=task.execution_stopped_at,
+        stoppedAt=task.stopped_at,
+    )
+
+
+def _size(task: Task) -> Raw:
+    """`{cpu, memory}` as strings: what RunTask overrides, else the task's own, else its containers' together."""
+    document, overrides = task.definition.document, task.settings.get("overrides", {})
+    containers = document["containerDefinitions"]
+    cpu = sum(raw["cpu"] for raw in containers)
+    memory = sum(raw.get("memory") or raw.get("memoryReservation") or 0 for raw in containers)
+    return {
+        "cpu": overrides.get("cpu") or document.get("cpu") or str(cpu),
+        "memory": overrides.get("memory") or document.get("memory") or str(memory),
+    }
+
+
+def _architecture(document: Raw) -> str:
+    asked: str = document.get("runtimePlatform", {}).get("cpuArchitecture", "x86_64")
+    return asked.lower()
 
 
 def _where(task: Task) -> Raw:

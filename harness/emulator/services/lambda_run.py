@@ -26,9 +26,9 @@ from typing import Any
 
 from harness import clock
 from harness.emulator.cloud import AwsError, Caller, Cloud
+from harness.emulator.function_role import token_of
 from harness.emulator.runtime.base import ContainerSpec
 from harness.emulator.runtime.process import MARKER, ProcessContainer
-from harness.emulator.services.function_role import token_of
 
 BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
 INIT_SECONDS = 10  # what loading the module may take before the function's own Timeout begins to count

@@ -14,7 +14,7 @@ function describe(told, at) {
   const parts = [told.run ? `${told.run}: ${at.toFixed(1)} s` : `${at.toFixed(1)} s`];
   for (const [start, end, name, status, symbol] of told.bands) if (at >= start && at <= end) parts.push(`${name[korean()]} (${start.toFixed(1)}–${end.toFixed(1)} s ${symbol} ${status})`);
   if (weight) parts.push(`${word("lane_weights")}: ${word("blue")} ${weight[1]}, ${word("green")} ${weight[2]}`);
-  if (row) parts.push(`${word("requests")}: ` + ["blue", "green", "nobody", "failed"].map((kind, i) => [kind, row[i + 1]]).filter(([, count]) => count).map(([kind, count]) => `${word(kind)} ${count}`).join(", "));
+  if (row) parts.push(`${word("requests")}: ` + ["blue", "green", "nobody", "failed"].map((kind, i) => [kind, row[i + 1]]).filter(([, count]) => count).map(([kind, count]) => `${word(kind)} ${count}${kind === "failed" && row[5] ? ` (${row[5].map(([what, times]) => `${what} × ${times}`).join(", ")})` : ""}`).join(", "));
   for (const side of ["blue", "green"]) {
     const seen = last(told.health, (one) => one[1] === side);
     if (seen && seen[2].length) parts.push(`${word(side)}: ` + seen[2].map(([state, count]) => `${count} ${word("health " + state)}`).join(", "));
