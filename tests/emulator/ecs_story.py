@@ -46,6 +46,10 @@ class Elsewhere:
             return {"SecurityGroups": [{"GroupId": "sg-1", "GroupName": "default", "VpcId": "vpc-1"}]}
         if operation == "DescribeInstances":
             return {"Reservations": []}
+        if operation == "CreateNetworkInterface":
+            return {"NetworkInterface": {"NetworkInterfaceId": f"eni-{len(self.asked)}"}}
+        if operation == "DeleteNetworkInterface":
+            return {}
         if operation == "GetParameters":
             return {"Parameters": [{"Value": "hunter2"}] if request["Names"] == ["/app/password"] else []}
         if operation == "GetSecretValue":

@@ -27,6 +27,7 @@ SPOKEN = [  # (service, protocol) pairs that clients of today use
     ("elbv2", "query"),
     ("ecr", "json"),
     ("cloudformation", "query"),
+    ("resourcegroupstaggingapi", "json"),
 ]
 DEEPEST = 5
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs", "Cn")), max_size=8)
@@ -156,8 +157,8 @@ def test_any_answer_is_read_by_botocore_as_it_was_given(service: str, protocol: 
 
 
 def test_every_service_of_ours_is_spoken_here():
-    """Lambda's REST requests have tests of their own."""
-    assert {service for service, _ in SPOKEN} == set(emulated.SERVICES) - {"lambda"}
+    """The REST requests of Lambda and of EventBridge Scheduler have tests of their own."""
+    assert {service for service, _ in SPOKEN} == set(emulated.SERVICES) - {"lambda", "scheduler"}
 
 
 @pytest.mark.slow
