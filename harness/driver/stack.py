@@ -57,7 +57,8 @@ class Stack:
         """A cluster of the scenario's own, so that nothing else takes its room."""
         asked = self.scenario.service.capacity
         if asked is not None:
-            self.network = capacity.make(self.session, self.undo, self.names.stem, asked, self.network)
+            name = self.names.own_cluster(self.session.tags)
+            self.network = capacity.make(self.session, self.undo, name, asked, self.network)
 
     def _load_balancing(self) -> None:
         names, service = self.names, self.scenario.service
