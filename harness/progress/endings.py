@@ -14,6 +14,8 @@ from rich.text import Text
 from harness import look
 from harness.words import ENGLISH, EXPECTATIONS, Speech
 
+TABLE_AT_LEAST = 56  # columns of a terminal: in fewer, a word would stand a letter to a line
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -55,7 +57,7 @@ def print_endings(endings: Sequence[Ending], out: str, stream: TextIO | None = N
 
 
 def _print_table(console: Console, ending: Ending, say: Speech) -> None:
-    if console.is_terminal and not console.is_dumb_terminal:
+    if console.is_terminal and not console.is_dumb_terminal and console.width >= TABLE_AT_LEAST:
         return console.print(table(ending.expectations, say), soft_wrap=False)
     for one in ending.expectations:
         console.print(f"  {judged_line(one, say)}", markup=False)

@@ -203,6 +203,20 @@ def test_verdict_table_follows_a_single_run_and_what_is_not_met():
     assert text.strip().endswith("1 of 2 met, 1 unmet (told); reports in out")
 
 
+@pytest.mark.parametrize(("columns", "tabled"), [(40, False), (100, True)])
+def test_verdicts_are_lines_in_a_window_too_narrow_for_a_table(
+    columns: int, tabled: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    judged = (Judged("users.max_unavailable", "unmet", 3.1, 0.5, 500),)
+    stream = io.StringIO()
+    print_endings([Ending("told", "unmet", "rolled_back", 500, 3, 0.1, 20, expectations=judged)], "out", stream)
+    assert ("users.max_unavailable: unmet, 3.1, limit 0.5, n 500" in stream.getvalue()) is not tabled
+    assert "users.max_unavailable" in stream.getvalue()
+
+
 @pytest.mark.parametrize(("term", "live"), [("xterm-256color", True), ("dumb", False)])
 def test_a_terminal_that_cannot_draw_gets_plain_lines(term: str, live: bool):
     """A real pseudo terminal."""
