@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 SCENARIO ?=
 TARGET ?= local
 RUNTIME ?= auto
+ACCOUNT ?=
+AWS ?=
+AWS_YES = $(if $(ACCOUNT),--yes --account $(ACCOUNT))
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help
@@ -55,12 +58,12 @@ dashboard: setup  ## live page of the runs: start, watch, stop, roll back
 	@$(BIN)/rehearse dashboard --runtime $(RUNTIME)
 
 .PHONY: deploy-aws
-deploy-aws: setup  ## the chosen scenarios on real AWS
-	@$(BIN)/rehearse aws up && $(BIN)/rehearse aws run $(SCENARIO); code=$$?; test "$(KEEP)" = 1 || $(BIN)/rehearse aws down; exit $$code
+deploy-aws: setup  ## SCENARIO=... on AWS, and everything removed again (KEEP=1 leaves the stack; ACCOUNT=N does not ask)
+	@$(BIN)/rehearse aws deploy $(AWS_YES) $(AWS) $(if $(filter 1,$(KEEP)),--keep) $(SCENARIO)
 
 .PHONY: destroy-aws
-destroy-aws: setup  ## remove what deploy-aws left
-	@$(BIN)/rehearse aws down
+destroy-aws: setup  ## remove what deploy-aws left, found by tags; and look for survivors
+	@$(BIN)/rehearse aws down $(AWS)
 
 .PHONY: docs
 docs: setup  ## write docs/EMULATED.md and both schemas anew from the code

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from harness import __version__
+from harness.aws import arguments as aws
 from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_MET,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
 
 SCENARIOS = Path("scenarios")
-NOT_BUILT = "is not built yet"
 EXPOSED = (
     "careful: --bind {bind} lets everybody who reaches port {port} of this machine start processes on it; the emulator checks no "
     "credentials"
@@ -97,6 +97,7 @@ def do_run(asked: argparse.Namespace) -> int:
             as_json=asked.json,
             app=scenario.load_own_app(),
             at_once=asked.at_once,
+            go_ahead=aws.go_ahead_of(asked),
             say=spoken(asked.lang, os.environ),
             locust_listens=asked.locust_listens,
         )
@@ -285,13 +286,9 @@ def do_doctor(asked: argparse.Namespace) -> int:
         from harness.doctor import localstack
 
         return localstack.run(_home(), asked.endpoint)
-    if asked.target != "local":
-        raise UsageError(f"doctor --target {asked.target} {NOT_BUILT}")
+    if asked.target == "aws":
+        return aws.doctor(asked.endpoint)
     return doctor.run(_home(), as_json=asked.json)
-
-
-def do_not_built(asked: argparse.Namespace) -> int:
-    raise UsageError(f"{asked.name} {NOT_BUILT}")
 
 
 # ---- the command line
@@ -347,9 +344,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Raises UsageError. A verb that is not built takes any options, so that it is what is said, and not they."""
+    """Raises UsageError."""
     asked, strange = _parser().parse_known_args(arguments)
-    if strange and asked.verb is not do_not_built:
+    if strange:
         raise UsageError(f"unrecognized arguments: {' '.join(strange)} (see rehearse --help)")
     return asked
 
@@ -398,6 +395,8 @@ def _run_parser(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("--strict", action="store_true", help="unsupported is an error (exit code 5)")
     one.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<time> of the state directory")
     one.add_argument("--json", action="store_true", help="the results on standard output")
+    for add in aws.RUN:
+        add(one)
     _speaks(one)
 
 
@@ -468,10 +467,7 @@ def _other_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.add_argument("run_b", type=Path, metavar="RUN_B")
     one.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where compare.html goes (default: here)")
     _speaks(one)
-    for name, help_ in (("aws", "plan, up, run, status and down on AWS"),):
-        one = verbs.add_parser(name, help=f"{help_} (not built yet)")
-        one.set_defaults(verb=do_not_built, name=name)
-        one.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    aws.add_parser(verbs, _home, _scenarios)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The two clocks of one rehearsal. Every `..._seconds` is real."""
+    """The two clocks of one rehearsal. Every `..._seconds` is real. `asked_for`: by this run; else the endpoint's clock is so."""
 
     factor: float
     floor_seconds: float
@@ -47,6 +47,7 @@ class Plan:
     ready_wait: Wait | None
     alarm_periods: tuple[Wait, ...]
     give_up_after_seconds: float
+    asked_for: bool = True
 
     @property
     def last_wait_at_least(self) -> float:
@@ -59,8 +60,8 @@ class Plan:
 
     @property
     def tags(self) -> dict[str, str]:
-        """For the deployment group and the alarms. AWS ignores them; there the factor is 1 and there is nothing to say."""
-        if self.factor == 1:
+        """For the deployment group and the alarms; none where there is nothing to ask for."""
+        if self.factor == 1 or not self.asked_for:
             return {}
         return {"rehearsal:compression": f"{self.factor:g}", "rehearsal:floor": f"{self.floor_seconds:g}"}
 

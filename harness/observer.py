@@ -57,9 +57,9 @@ class View:
 class Observer:
     """`follow` a deployment to see its life, and its rollback's; `view` is replaced as a whole, never changed."""
 
-    def __init__(self, stack: Stack, write: Callable[[Event], None]) -> None:
+    def __init__(self, stack: Stack, write: Callable[[Event], None], every: float = TICK) -> None:
         self.view, self.rounds = View(), 0
-        self._stack, self._session, self._write = stack, stack.session, write
+        self._stack, self._session, self._write, self._every = stack, stack.session, write, every
         self._followed: list[str] = []
         self._finished_at: dict[str, float] = {}
         self._last: dict[object, object] = {}
@@ -96,7 +96,7 @@ class Observer:
             (8, self._tasks),
         )
         turn, took = 0, 0.0
-        while not self._stop.wait(max(TICK, took)):  # a target that answers slowly is not asked the harder
+        while not self._stop.wait(max(self._every, took)):  # a target that answers slowly is not asked the harder
             began = clock.monotonic()
             if turn % 2 == 0 or self._shifting():
                 self._attempt(self._weights)

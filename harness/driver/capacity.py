@@ -58,9 +58,9 @@ def _instances(session: Session, name: str, asked: Capacity, made: Network, prof
         NetworkInterfaces=[
             {
                 "DeviceIndex": 0,
-                "SubnetId": made.subnets[0],
-                "Groups": [made.security_group],
-                "AssociatePublicIpAddress": True,
+                "SubnetId": made.task_subnets[0],
+                "Groups": [made.task_security_group],
+                "AssociatePublicIpAddress": made.public_tasks,
             }
         ],
         TagSpecifications=[{"ResourceType": "instance", "Tags": key_value(tags)}],

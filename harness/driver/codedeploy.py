@@ -182,12 +182,14 @@ def _pair(routes: Routes) -> dict[str, Any]:
     return pair
 
 
-def app_spec(task_definition: TaskDefinition, hooks: Mapping[str, str]) -> str:
+def app_spec(task_definition: TaskDefinition, hooks: Mapping[str, str], capacity_provider: str | None = None) -> str:
     """The AppSpec (A.2) as JSON; `hooks` is lifecycle event to function name."""
-    properties = {
+    properties: dict[str, Any] = {
         "TaskDefinition": task_definition.arn,
         "LoadBalancerInfo": {"ContainerName": CONTAINER, "ContainerPort": task_definition.app_spec_port},
     }
+    if capacity_provider is not None:
+        properties["CapacityProviderStrategy"] = [{"CapacityProvider": capacity_provider, "Base": 0, "Weight": 1}]
     content: dict[str, Any] = {
         "version": 0.0,
         "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": properties}}],

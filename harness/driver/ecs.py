@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.driver.elbv2 import TEST_PORT
-from harness.driver.network import Network
+from harness.driver.network import LaunchType, Network
 from harness.driver.session import Session, lower_key_value
 from harness.driver.undo import Undo
 from harness.driver.wait import until
@@ -96,24 +96,25 @@ def environment(service: Service, version: Version) -> dict[str, str]:
 
 
 def register_task_definition(
-    session: Session, undo: Undo, family: str, service: Service, version: Version, execution_role: str
+    session: Session, undo: Undo, family: str, network: Network, service: Service, version: Version
 ) -> TaskDefinition:
-    port = container_port(service, version)
-    fargate = service.capacity is None
+    port, image = container_port(service, version), image_of(service, version)
+    launch_type = network.launch_type(service)
     answer = session.call(
         "ecs",
         "register_task_definition",
         family=family,
-        networkMode="awsvpc" if fargate else "bridge",
-        requiresCompatibilities=["FARGATE" if fargate else "EC2"],
+        networkMode="awsvpc" if launch_type == "FARGATE" else "bridge",
+        requiresCompatibilities=[launch_type],
         **_size(service, version),
-        executionRoleArn=execution_role,
+        **_platform(network, launch_type),
+        executionRoleArn=network.execution_role,
         containerDefinitions=[
             {
                 "name": CONTAINER,
-                "image": image_of(service, version),
+                "image": network.images.get(image, image),
                 "essential": True,
-                "portMappings": [_port_mapping(service, port)],
+                "portMappings": [_port_mapping(service, launch_type, port)],
                 "environment": [{"name": k, "value": v} for k, v in environment(service, version).items()],
                 "stopTimeout": round(service.stop_timeout),
             }
@@ -129,9 +130,17 @@ def register_task_definition(
     return TaskDefinition(arn, port, port + 1 if wrong_spec else port)
 
 
-def _port_mapping(service: Service, port: int) -> dict[str, Any]:
-    fixed = {} if service.capacity is None else {"hostPort": service.capacity.host_port}
-    return {"containerPort": port, "protocol": "tcp", **fixed}
+def _port_mapping(service: Service, launch_type: LaunchType, port: int) -> dict[str, Any]:
+    """On an instance port 0 lets the agent choose."""
+    chosen = service.capacity.host_port if service.capacity is not None else 0
+    return {"containerPort": port, "protocol": "tcp", **({"hostPort": chosen} if launch_type == "EC2" else {})}
+
+
+def _platform(network: Network, launch_type: LaunchType) -> dict[str, Any]:
+    """Fargate runs what it is told to; an instance is what it is."""
+    if launch_type == "EC2" or network.architecture is None:
+        return {}
+    return {"runtimePlatform": {"cpuArchitecture": network.architecture, "operatingSystemFamily": "LINUX"}}
 
 
 def _size(service: Service, version: Version) -> dict[str, str]:
@@ -151,7 +160,7 @@ def create_service(
     target_group: str,
 ) -> str:
     """The ARN of a service under a CODE_DEPLOY controller; its first task set is blue. `network` has the service's cluster."""
-    fargate = service.capacity is None
+    launch_type = network.launch_type(service)
     undo.later(f"service {name}", lambda: delete_service(session, network.cluster, name))
     answer = session.call(
         "ecs",
@@ -160,7 +169,7 @@ def create_service(
         serviceName=name,
         taskDefinition=task_definition.arn,
         desiredCount=service.desired_count,
-        launchType="FARGATE" if fargate else "EC2",
+        **_placed_by(network, service),
         healthCheckGracePeriodSeconds=round(service.grace_period),
         deploymentController={"type": "CODE_DEPLOY"},
         loadBalancers=[
@@ -170,18 +179,26 @@ def create_service(
                 "containerPort": task_definition.container_port,
             }
         ],
-        **({"networkConfiguration": _network_configuration(network)} if fargate else {}),
+        **({"networkConfiguration": _network_configuration(network)} if launch_type == "FARGATE" else {}),
         tags=lower_key_value(session.tags),
     )
     return str(answer["service"]["serviceArn"])
 
 
+def _placed_by(network: Network, service: Service) -> dict[str, Any]:
+    """A capacity provider that scales counts only what it placed itself, so its strategy is named rather than EC2."""
+    provider = network.provider_of(service)
+    if provider is None:
+        return {"launchType": network.launch_type(service)}
+    return {"capacityProviderStrategy": [{"capacityProvider": provider, "base": 0, "weight": 1}]}
+
+
 def _network_configuration(network: Network) -> dict[str, Any]:
     return {
         "awsvpcConfiguration": {
-            "subnets": list(network.subnets),
-            "securityGroups": [network.security_group],
-            "assignPublicIp": "ENABLED",
+            "subnets": list(network.task_subnets),
+            "securityGroups": [network.task_security_group],
+            "assignPublicIp": "ENABLED" if network.public_tasks else "DISABLED",
         }
     }
 

@@ -14,6 +14,7 @@ from harness.driver.wait import until
 from harness.scenario import Service
 
 PRODUCTION_PORT, TEST_PORT = 80, 8080
+LOOK_EVERY = 0.5  # seconds; on AWS a load balancer takes some minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,25 @@ def create_load_balancer(session: Session, undo: Undo, name: str, network: Netwo
         within=300,
         waiting_for=f"load balancer {name} to be active",
         done=lambda seen: seen["State"]["Code"] == "active",
+        every=LOOK_EVERY,
     )
     return made
 
 
+def private_addresses(session: Session, load_balancer: LoadBalancer) -> list[str]:
+    """Of its network interfaces, one in each zone; they are there a moment after the load balancer. Raises WaitTimedOut."""
+    wanted = [{"Name": "description", "Values": [f"ELB {load_balancer.dimension}"]}]
+    found = until(
+        lambda: session.call("ec2", "describe_network_interfaces", Filters=wanted)["NetworkInterfaces"],
+        within=120,
+        waiting_for=f"network interfaces of {load_balancer.dimension}",
+        every=LOOK_EVERY,
+    )
+    return sorted(one["PrivateIpAddress"] for one in found)
+
+
 def create_target_group(session: Session, undo: Undo, name: str, network: Network, service: Service) -> str:
-    """The ARN of a target group of addresses, or of instances where the scenario has its own; with health check and delay."""
+    """The ARN of a target group of addresses, or of instances where tasks run on them; with health check and delay."""
     check = service.health_check
     answer = session.call(
         "elbv2",
@@ -72,7 +86,7 @@ def create_target_group(session: Session, undo: Undo, name: str, network: Networ
         Protocol="HTTP",
         Port=service.container_port,
         VpcId=network.vpc,
-        TargetType="ip" if service.capacity is None else "instance",
+        TargetType="ip" if network.launch_type(service) == "FARGATE" else "instance",
         HealthCheckProtocol="HTTP",
         HealthCheckPort="traffic-port",
         HealthCheckPath=check.path,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from harness.driver.session import Session, key_value, lower_key_value
 from harness.driver.undo import Undo
+from harness.scenario import Service
 
+LaunchType = Literal["FARGATE", "EC2"]
 ROLES = {  # role: who assumes it, and the managed policies it needs
     "codedeploy": ("codedeploy.amazonaws.com", ("AWSCodeDeployRoleForECS",)),
     "execution": ("ecs-tasks.amazonaws.com", ("service-role/AmazonECSTaskExecutionRolePolicy",)),
@@ -29,7 +32,12 @@ HOOK_POLICY = {
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Ids, ARNs and names that a scenario's resources refer to."""
+    """Ids, ARNs and names that a scenario's resources refer to.
+
+    `subnets` and `security_group` are the load balancer's; tasks share them where nothing else is said. Hook functions stand
+    outside the VPC unless there are subnets for them. `capacity_provider` is of EC2 instances (bridge mode); without one tasks run
+    on Fargate, whose `architecture` is X86_64 or ARM64. `images` says where an image (`sampleapp:v2`) is pulled from.
+    """
 
     vpc: str
     subnets: tuple[str, ...]
@@ -40,6 +48,30 @@ class Network:
     hook_role: str
     limited_codedeploy_role: str
     denied_hook_role: str = ""
+    own_task_subnets: tuple[str, ...] = ()
+    own_task_security_group: str | None = None
+    public_tasks: bool = True
+    hook_subnets: tuple[str, ...] = ()
+    hook_security_group: str | None = None
+    capacity_provider: str | None = None
+    architecture: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def task_subnets(self) -> tuple[str, ...]:
+        return self.own_task_subnets or self.subnets
+
+    @property
+    def task_security_group(self) -> str:
+        return self.own_task_security_group or self.security_group
+
+    def launch_type(self, service: Service) -> LaunchType:
+        """A scenario with instances of its own runs on them, wherever the others run."""
+        return "EC2" if service.capacity is not None or self.capacity_provider is not None else "FARGATE"
+
+    def provider_of(self, service: Service) -> str | None:
+        """The capacity provider that places the service's tasks; None where a launch type does."""
+        return self.capacity_provider if service.capacity is None else None
 
 
 def make(session: Session, undo: Undo, *, ports: tuple[int, ...]) -> Network:

@@ -16,11 +16,21 @@ CONNECTIONS = 32  # of each client's pool: scenarios side by side, each with an 
 
 
 class Session:
-    """`endpoint` is None for AWS itself, where the usual chain finds the credentials."""
+    """`endpoint` is None for AWS itself. The usual chain finds the credentials there, and where `chain` says so; else they are
+    the emulator's. `tags` are what everything that is made bears, beside the run's own."""
 
-    def __init__(self, *, region: str, endpoint: str | None = None, run_id: str) -> None:
+    def __init__(
+        self,
+        *,
+        region: str,
+        endpoint: str | None = None,
+        run_id: str,
+        chain: bool = False,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         self.region, self.endpoint, self.run_id = region, endpoint, run_id
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} if endpoint else {}
+        self._tags = dict(tags or {})
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} if endpoint and not chain else {}
         self._boto3 = Boto3Session(region_name=region, **keys)
         self._config = Config(
             retries={"mode": "standard", "total_max_attempts": 4},
@@ -50,7 +60,7 @@ class Session:
     @property
     def tags(self) -> dict[str, str]:
         """On everything that is made."""
-        return {"rehearsal:run": self.run_id}
+        return {**self._tags, "rehearsal:run": self.run_id}
 
     def close(self) -> None:
         for client in self._clients.values():

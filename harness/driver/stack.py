@@ -57,7 +57,8 @@ class Stack:
         """A cluster of the scenario's own, so that nothing else takes its room."""
         asked = self.scenario.service.capacity
         if asked is not None:
-            self.network = capacity.make(self.session, self.undo, self.names.stem, asked, self.network)
+            name = self.names.own_cluster(self.session.tags)
+            self.network = capacity.make(self.session, self.undo, name, asked, self.network)
 
     def _load_balancing(self) -> None:
         names, service = self.names, self.scenario.service
@@ -100,14 +101,21 @@ class Stack:
 
     def _hooks(self) -> None:
         for event, hook in self.scenario.deploy.hooks.items():
-            url = self.url(PRODUCTION_PORT if hook.via == "production" or self.test_listener is None else TEST_PORT)
+            port = PRODUCTION_PORT if hook.via == "production" or self.test_listener is None else TEST_PORT
             name = self.names.part(event) if hook.without_permission else self.names.hook(event)
             role = self.network.denied_hook_role if hook.callback_denied else self.network.hook_role
             if not role:
                 raise StepFailed("hooks", "there is no role here for a function that may not report (callback_denied)")
             self.hooks[event] = lambda_.create_hook_function(
-                self.session, self.undo, name, role, [lambda_.rule(hook, url)]
+                self.session, self.undo, name, role, self.network, [lambda_.rule(hook, *self._seen_by_hooks(port))]
             )
+
+    def _seen_by_hooks(self, port: int) -> tuple[str, str | None]:
+        """URL and Host of a listener. Inside the VPC only the balancer's private addresses are let in by its security group."""
+        if not self.network.hook_subnets:
+            return self.url(port), None
+        address = elbv2.private_addresses(self.session, self.load_balancer)[0]
+        return f"http://{address}:{port}", self.load_balancer.dns_name
 
     def _deployment_group(self) -> None:
         names, deploy = self.names, self.scenario.deploy
@@ -139,15 +147,16 @@ class Stack:
                 self.session,
                 self.undo,
                 self.names.stem,
+                self.network,
                 self.scenario.service,
                 version,
-                self.network.execution_role,
             )
         return self.task_definitions[version.version]
 
     def deploy(self, version: Version) -> str:
         """Create a deployment of `version`; its id."""
-        content = codedeploy.app_spec(self.task_definition(version), self.hooks)
+        provider = self.network.provider_of(self.scenario.service)
+        content = codedeploy.app_spec(self.task_definition(version), self.hooks, provider)
         return codedeploy.create_deployment(
             self.session, self.group, content, f"rehearsal {self.scenario.id}: {version.version}"
         )

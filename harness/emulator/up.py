@@ -129,6 +129,7 @@ class Emulator:
             "tasks": [{key: task.get(key) for key in TASK_KEYS} for task in tasks],
             "services": sorted(self.cloud.services),
             "delegate": self._options.delegate,
+            "compress": self._options.compress,
             "drives": self._drives,
         }
 

@@ -143,9 +143,12 @@ def command(evidence: Evidence) -> str:
     """Shell lines that run it again, from a checkout of the project."""
     run, scenario = evidence.run, evidence.scenario
     lines = [f"git checkout {run.commit.removesuffix('-dirty')}"] if run.commit else []
-    words = [f"rehearse run $(grep -l '^id: {scenario.id}$' scenarios/*.yaml)", f"--target {run.target}"]
+    words = [
+        f"rehearse run $(grep -l '^id: {scenario.id}$' scenarios/*.yaml)",
+        f"--target {run.target.partition('-on-')[0]}",
+    ]
     if run.target == "local" and run.runtime in ("docker", "process"):
         words.append(f"--runtime {run.runtime}")
-    if run.target != "aws":
+    if not run.target.startswith("aws"):
         words.append(f"--compress {run.compression:g}")
     return "\n".join([*lines, " ".join(words)])

@@ -49,6 +49,9 @@ from harness.targets.base import Target
 LOOK = 0.1  # seconds between two decisions
 WAITS_EVERY = 1.0  # seconds between two questions for waits that have begun
 STEADY_WITHIN = 180.0  # beside the time the app itself takes to start
+STEADY_WITHIN_UNCOMPRESSED = (
+    600.0  # where AWS's own speed counts: to place, pull and start, and until a new name is known
+)
 SETTLE = 2.0  # real seconds of traffic after the end and its drain: what is live then is what users are left with
 DRAIN_AT_MOST = 30.0  # of which users are watched
 log = logging.getLogger("rehearse.runner")
@@ -163,7 +166,8 @@ class Rehearsal:
             return lacking or ("" if so_long >= self.scenario.steady_state.for_ else f"well for {so_long:.1f} s")
 
         try:
-            until(look, STEADY_WITHIN, "a steady state", done=lambda lacking: not lacking, every=0.5, pause=self._pause)
+            within = STEADY_WITHIN if self.target.compresses else STEADY_WITHIN_UNCOMPRESSED
+            until(look, within, "a steady state", done=lambda lacking: not lacking, every=0.5, pause=self._pause)
         except WaitTimedOut as timeout:
             self._write(SteadyState(at=clock.now(), reached=False, detail=str(timeout.last_seen)))
             return False
@@ -195,7 +199,7 @@ class Rehearsal:
 
     @contextmanager
     def _observed(self, stack: Stack) -> Iterator[Observer]:
-        observer = Observer(stack, self._write)
+        observer = Observer(stack, self._write, self.target.look_every)
         observer.start()
         try:
             yield observer

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from harness.runner.room import Room
 from harness.runner.sweep import sweep
 from harness.runner.versions import commit, versions, whoami
 from harness.scenario import OwnApp, Scenario
-from harness.targets.base import Asked, RuntimeAsked, Target
+from harness.targets.base import Asked, GoAhead, RuntimeAsked, Target
 from harness.words import ENGLISH, Speech
 
 REFRESH = 0.25
@@ -49,15 +49,17 @@ class RunAsked:
     as_json: bool = False
     app: OwnApp | None = None
     at_once: int | None = None
+    go_ahead: GoAhead = field(default_factory=GoAhead)
     say: Speech = ENGLISH
     locust_listens: str | None = None
 
 
 def run(asked: RunAsked) -> int:
     """Run them all; the exit code of the command-line contract. Raises HarnessError where nothing could be run at all."""
-    plans = {one.id: compression.compression_for(one, asked.compress) for one in asked.scenarios}
-    if len(plans) < len(asked.scenarios):
+    if len({one.id for one in asked.scenarios}) < len(asked.scenarios):
         raise UsageError("two of the scenarios have the same id: their results would overwrite each other")
+    for one in asked.scenarios:
+        compression.compression_for(one, asked.compress)  # a factor that cannot be is refused before anything starts
     _can_load(asked)
     opened = targets.opened(
         Asked(
@@ -67,9 +69,12 @@ def run(asked: RunAsked) -> int:
             endpoint=asked.endpoint,
             scenarios=asked.scenarios,
             app=asked.app,
+            go_ahead=asked.go_ahead,
+            runs=(asked.home / "runs", asked.out.parent),
         )
     )
     with opened as target:
+        plans = {one.id: _plan(asked, target, one) for one in asked.scenarios}
         _claim(asked)
         why = asked.say.known(target.why)
         scenarios = asked.say("one_scenario" if len(plans) == 1 else "scenarios", count=len(plans))
@@ -91,6 +96,15 @@ def run(asked: RunAsked) -> int:
     summary.append_step_summary(endings, line)
     print(line, file=sys.stderr if asked.as_json else sys.stdout, flush=True)
     return code
+
+
+def _plan(asked: RunAsked, target: Target, scenario: Scenario) -> compression.Plan:
+    """Raises UsageError where a factor is asked for and the target has a clock of its own."""
+    if target.pace is None:
+        return compression.compression_for(scenario, asked.compress)
+    if asked.compress != "auto":
+        raise UsageError(f"--compress: the {target.name} target waits as long as AWS waits")
+    return replace(compression.compression_for(scenario, target.pace), asked_for=False)
 
 
 def _claim(asked: RunAsked) -> None:
@@ -134,13 +148,15 @@ def _rehearse(
 ) -> tuple[dict[str, Rehearsal], list[str], bool]:
     """The rehearsals, what the shared part left behind, and whether Ctrl-C ended them."""
     run_id, undo, rehearsals = new_run_id(), Undo(), dict[str, Rehearsal]()
-    session = Session(region=target.region, endpoint=target.endpoint, run_id=run_id)
+    session = Session(
+        region=target.region, endpoint=target.endpoint, run_id=run_id, chain=target.chain, tags=target.tags
+    )
     supported = [one for one in asked.scenarios if not _refused(asked, target, one)]
     stop = threading.Event()
     try:
         if supported:
             ports = {PRODUCTION_PORT, TEST_PORT, *(one.service.container_port for one in supported)}
-            shared = network.make(session, undo, ports=tuple(ports))
+            shared = target.network or network.make(session, undo, ports=tuple(ports))
             made = commit(Path.cwd())
             for index, one in enumerate(supported):
                 unique = f"{run_id}{ALPHABET[index // 36]}{ALPHABET[index % 36]}"
@@ -170,6 +186,8 @@ def _rehearse(
 def _room(asked: RunAsked, target: Target) -> Room:
     always, at_most = AT_ONCE_PER_CPU.get(target.runtime or "", (4, 4))
     cpus = os.cpu_count() or 1
+    if target.at_once is not None and asked.at_once is None:
+        return Room(target.at_once, target.at_once)
     return Room(asked.at_once or always * cpus, asked.at_once or at_most * cpus)
 
 

@@ -7,16 +7,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.driver import Network
 from harness.driver.elbv2 import LoadBalancer
 from harness.scenario import OwnApp, Scenario
 
 RuntimeAsked = Literal["auto", "docker", "process"]
+LOOK_EVERY = 0.25  # seconds between two looks of an observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoAhead:
+    """What a person says to the guardrails of the aws target. `yes` with the `account` meant; `rehearsed` False lets a scenario run
+    that no local run has met; `deployment` and `region` choose a stack. `passed`: the guardrails of this command were passed."""
+
+    yes: bool = False
+    account: str | None = None
+    rehearsed: bool = True
+    deployment: str | None = None
+    region: str | None = None
+    passed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What the command line asks of a target. `home` is the state directory; `scenarios` tell which images are needed, `app` how
-    those of a team's own application are built."""
+    those of a team's own application are built. `runs` are directories of earlier runs."""
 
     target: str = "local"
     home: Path
@@ -24,6 +39,8 @@ class Asked:
     endpoint: str | None = None
     scenarios: Sequence[Scenario] = ()
     app: OwnApp | None = None
+    go_ahead: GoAhead = GoAhead()
+    runs: Sequence[Path] = ()
 
 
 def nothing(_: int) -> list[Mapping[str, Any]]:
@@ -48,6 +65,9 @@ class Target:
     not one and the same, in the report's words. `not_shown` names the expectations that cannot be shown here, and why: `users` is
     all of `users.*`.
     `digest` is that of an image (`name:tag`), None where it is not known.
+    `network` is what lies under the scenarios where it is there already; else the driver makes it. `pace` is by how much the
+    endpoint's own clock divides AWS's waits, where a run has no say in it. `chain`, `tags`: of the driver's Session. `at_once` is
+    how many scenarios run side by side, `look_every` the seconds between two looks of an observer.
     """
 
     name: str
@@ -62,3 +82,9 @@ class Target:
     unsupported: Callable[[Scenario], str | None]
     executed: Mapping[str, str] = field(default_factory=dict)
     not_shown: Callable[[Scenario], Mapping[str, str]] = all_is_shown
+    network: Network | None = None
+    pace: float | None = None
+    chain: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    at_once: int | None = None
+    look_every: float = LOOK_EVERY

@@ -63,14 +63,14 @@ def target(home: Path, endpoint: str, runtime: str, why: str) -> Target:
         runtime=runtime,
         why=why,
         compresses=True,
-        reach=_reach(endpoint),
-        waits=_waits(endpoint),
+        reach=reach_of(endpoint),
+        waits=waits_of(endpoint),
         digest=partial(images.digest, home, runtime),
         unsupported=unsupported,
     )
 
 
-def _reach(endpoint: str) -> Callable[[LoadBalancer, int], str]:
+def reach_of(endpoint: str) -> Callable[[LoadBalancer, int], str]:
     def reach(load_balancer: LoadBalancer, port: int) -> str:
         """A listener binds the declared port where it can, else another one: the emulator knows which."""
         for one in emulators.ask(endpoint, "/_rehearsal/status")["load_balancers"]:
@@ -82,7 +82,7 @@ def _reach(endpoint: str) -> Callable[[LoadBalancer, int], str]:
     return reach
 
 
-def _waits(endpoint: str) -> Callable[[int], list[Mapping[str, Any]]]:
+def waits_of(endpoint: str) -> Callable[[int], list[Mapping[str, Any]]]:
     return lambda after: list(emulators.ask(endpoint, f"/_rehearsal/waits?after={after}"))
 
 
@@ -97,18 +97,33 @@ def unsupported(scenario: Scenario) -> str | None:
     return None
 
 
-def build_images(home: Path, runtime: str, scenarios: Sequence[Scenario], app: OwnApp | None = None) -> None:
-    """Every image that a version of a scenario runs; each once. `app` says how a team's own are built."""
+def build_images(
+    home: Path,
+    runtime: str,
+    scenarios: Sequence[Scenario],
+    app: OwnApp | None = None,
+    architecture: str | None = None,
+) -> None:
+    """Every image that a version of a scenario runs; each once, for `architecture` (this machine's where none is given). `app` says
+    how a team's own are built."""
     built: set[str] = set()
     for scenario in scenarios:
         for version in (scenario.release.from_, scenario.release.to):
             image = image_of(scenario.service, version)
             if image not in built:
                 built.add(image)
-                _build(home, runtime, scenario, version, image, app)
+                _build(home, runtime, scenario, version, image, app, architecture)
 
 
-def _build(home: Path, runtime: str, scenario: Scenario, version: Version, image: str, app: OwnApp | None) -> None:
+def _build(
+    home: Path,
+    runtime: str,
+    scenario: Scenario,
+    version: Version,
+    image: str,
+    app: OwnApp | None,
+    architecture: str | None,
+) -> None:
     kind = version.fault.kind if version.fault else None
     if kind == "missing_tag":
         return None
@@ -118,11 +133,12 @@ def _build(home: Path, runtime: str, scenario: Scenario, version: Version, image
         if app is None or app.folder is None or app.image != scenario.service.image:
             return _expect(home, runtime, scenario, version, image)
         recipe = {"path": Path(app.folder), "name": name, "command": app.command, "port": app.port}
-    other = OTHER_ARCHITECTURE[images.architecture_of_this_machine()] if kind == "wrong_architecture" else None
+    meant = architecture or images.architecture_of_this_machine()
+    other = OTHER_ARCHITECTURE[meant] if kind == "wrong_architecture" else None
     if other is not None and not recipe:
         images.build_foreign(home, runtime, revision=revision, architecture=other)
     else:
-        images.build(home, runtime, revision=revision, architecture=other, **recipe)
+        images.build(home, runtime, revision=revision, architecture=other or architecture, **recipe)
     return None
 
 

@@ -1,44 +1,18 @@
 """The calls of the GitHub deploy action, made by the JavaScript SDK it is built on (tests/clients/github_deploy.mjs)."""
 
 import json
-import shutil
 import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clients import packages
 from tests.emulator.clients import environment
 from tests.emulator.release import Release
 
-ROOT = Path(__file__).parent.parent.parent
-CLIENTS = ROOT / "tests/clients"
-CACHE = ROOT / ".rehearsal/cache/clients"
+CLIENTS = Path(__file__).parent.parent / "clients"
 pytestmark = pytest.mark.slow  # the SDK's waiter looks every 15 s
-
-
-@cache
-def sdk() -> Path:
-    """The folder with the SDK's packages, installed on first use. Skips the test, with the reason, where that cannot be."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are needed for the JavaScript SDK")
-    wanted = (CLIENTS / "package.json").read_text()
-    installed = CACHE / "package.json"
-    if not (installed.is_file() and installed.read_text() == wanted and (CACHE / "node_modules/@aws-sdk").is_dir()):
-        CACHE.mkdir(parents=True, exist_ok=True)
-        installed.write_text(wanted)
-        done = subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"],
-            cwd=CACHE,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
-        if done.returncode != 0:
-            pytest.skip(f"npm could not install the SDK: {done.stderr.strip().splitlines()[-1:]}")
-    return CACHE
 
 
 def action(aws: Any, release: Release, folder: Path, **inputs: Any) -> "subprocess.CompletedProcess[str]":
@@ -63,7 +37,7 @@ def action(aws: Any, release: Release, folder: Path, **inputs: Any) -> "subproce
     }
     return subprocess.run(
         ["node", str(CLIENTS / "github_deploy.mjs"), json.dumps(given)],
-        env={**environment(aws, folder), "REHEARSE_NODE_MODULES": str(sdk())},
+        env={**environment(aws, folder), "REHEARSE_NODE_MODULES": str(packages())},
         capture_output=True,
         text=True,
         timeout=150,
@@ -72,7 +46,7 @@ def action(aws: Any, release: Release, folder: Path, **inputs: Any) -> "subproce
 
 
 def test_action_that_waits_is_green_when_the_deployment_succeeded(aws: Any, tmp_path: Path):
-    sdk()
+    packages()
     release = Release(aws, test_listener=False).up()
     done = action(aws, release, tmp_path, wait=True)
     assert done.returncode == 0, done.stderr
@@ -83,7 +57,7 @@ def test_action_that_waits_is_green_when_the_deployment_succeeded(aws: Any, tmp_
 
 
 def test_action_that_waits_is_red_when_the_deployment_failed(aws: Any, tmp_path: Path):
-    sdk()
+    packages()
     release = Release(aws, test_listener=False).up()
     done = action(aws, release, tmp_path, wait=True, port=9090)
     assert done.returncode == 1, done.stdout
@@ -92,7 +66,7 @@ def test_action_that_waits_is_red_when_the_deployment_failed(aws: Any, tmp_path:
 
 
 def test_action_that_does_not_wait_is_green_although_the_deployment_fails(aws: Any, tmp_path: Path):
-    sdk()
+    packages()
     release = Release(aws, test_listener=False).up()
     done = action(aws, release, tmp_path, port=9090)
     assert done.returncode == 0, done.stderr
@@ -101,7 +75,7 @@ def test_action_that_does_not_wait_is_green_although_the_deployment_fails(aws: A
 
 
 def test_action_says_what_is_wrong_with_the_service(aws: Any, tmp_path: Path):
-    sdk()
+    packages()
     release = Release(aws, test_listener=False).up()
     done = action(aws, release, tmp_path, service="nothing")
     assert done.returncode == 1

@@ -114,11 +114,10 @@ def test_several_mistakes_are_one_line_each(place: Path):
         (("build", "--revision", "../../v1"), "--revision ../../v1: it must be fit for an image tag"),
         (("build", "nowhere"), "there is no such folder to build"),
         (("report", "nowhere"), "nowhere: there is no journal.jsonl in it"),
-        (("doctor", "--target", "aws"), "doctor --target aws is not built yet"),
         (("compare", "a", "b"), "a: there is no journal.jsonl in it"),
         (("compare", "a"), "the following arguments are required: RUN_B"),
         (("dashboard", "--port", "70000"), "argument --port: 70000 is not a port"),
-        (("aws", "run", "a.yaml", "--profile", "lean"), "aws is not built yet"),
+        (("aws", "run", "a.yaml", "--profile", "lean"), "unrecognized arguments: --profile lean"),
         (("rehearse",), "argument VERB: invalid choice: 'rehearse'"),
         ((), "the following arguments are required: VERB"),
     ],
@@ -144,10 +143,19 @@ def test_factor_that_cannot_be_is_refused_before_anything_starts(place: Path, fa
     assert not (place / ".rehearsal").exists()
 
 
-def test_target_that_is_not_built_says_so(place: Path):
-    said = rehearse(place, "run", write(place, EXAMPLE), "--target", "aws")
-    assert said.code == 2
-    assert said.error.startswith("the aws target is not built yet")
+NOBODY = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_CONFIG_FILE": "/nowhere"}
+
+
+def test_run_on_aws_without_credentials_is_refused(place: Path):
+    said = rehearse(place, "run", write(place, EXAMPLE), "--target", "aws", **NOBODY)
+    assert said.code == 3
+    assert said.error.startswith("who these credentials are cannot be told")
+
+
+def test_doctor_of_aws_says_what_is_missing(place: Path):
+    said = rehearse(place, "doctor", "--target", "aws", **NOBODY)
+    assert said.code == 3
+    assert "✘ expected account: who these credentials are cannot be told" in said.out
 
 
 def test_two_scenarios_of_the_same_id_are_refused(place: Path):
