@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import itertools
 import math
 import os
 import signal
@@ -88,7 +87,8 @@ def do_run(asked: argparse.Namespace) -> int:
         RunAsked(
             scenarios=_scenarios(asked.scenario),
             home=_home(),
-            out=asked.out or _new_run_directory(clock.utc().strftime("%Y-%m-%dT%H-%M-%S")),
+            out=asked.out or _home() / "runs" / clock.utc().strftime("%Y-%m-%dT%H-%M-%S"),
+            numbered=asked.out is None,
             target=asked.target,
             endpoint=asked.endpoint,
             runtime=asked.runtime,
@@ -102,21 +102,6 @@ def do_run(asked: argparse.Namespace) -> int:
             locust_listens=asked.locust_listens,
         )
     )
-
-
-def _new_run_directory(began: str) -> Path:
-    """Below runs of the state directory, this run's alone: two may begin in the same second. Raises UsageError."""
-    from harness import directory
-
-    runs = directory.made(_home() / "runs", "the reports' directory")
-    for number in itertools.count(1):
-        place = runs / (began if number == 1 else f"{began}-{number}")
-        try:
-            place.mkdir()
-        except FileExistsError:
-            continue
-        return place
-    raise AssertionError("numbers do not end")
 
 
 def _scenarios(paths: Sequence[Path]) -> list[Scenario]:

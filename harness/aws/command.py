@@ -300,6 +300,7 @@ def _run_asked(asked: argparse.Namespace, context: Context, go: GoAhead) -> RunA
         scenarios=context.scenarios(asked.scenario),
         home=context.home(),
         out=asked.out or context.home() / "runs" / clock.utc().strftime("%Y-%m-%dT%H-%M-%S"),
+        numbered=asked.out is None,
         target="aws",
         endpoint=asked.endpoint,
         strict=asked.strict,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -35,12 +36,13 @@ ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAsked:
-    """What `rehearse run` was told. `out` is made if it is not there; `home` is the state directory;
-    `locust_listens` HOST:PORT for Locust workers that somebody starts elsewhere."""
+    """What `rehearse run` was told. `out` is made if it is not there; with `numbered` a number behind it tells it from another run's.
+    `home` is the state directory; `locust_listens` HOST:PORT for Locust workers that somebody starts elsewhere."""
 
     scenarios: Sequence[Scenario]
     home: Path
     out: Path
+    numbered: bool = False
     target: str = "local"
     endpoint: str | None = None
     runtime: RuntimeAsked = "auto"
@@ -75,7 +77,7 @@ def run(asked: RunAsked) -> int:
     )
     with opened as target:
         plans = {one.id: _plan(asked, target, one) for one in asked.scenarios}
-        _claim(asked)
+        asked = replace(asked, out=_claimed(asked))
         why = asked.say.known(target.why)
         scenarios = asked.say("one_scenario" if len(plans) == 1 else "scenarios", count=len(plans))
         begins = {"target": target.name, "runtime": target.runtime, "why": why, "scenarios": scenarios}
@@ -107,14 +109,21 @@ def _plan(asked: RunAsked, target: Target, scenario: Scenario) -> compression.Pl
     return replace(compression.compression_for(scenario, target.pace), asked_for=False)
 
 
-def _claim(asked: RunAsked) -> None:
-    """A directory for each scenario that no other run writes to: two could begin in the same second. Raises UsageError."""
-    directory.made(asked.out, "the reports' directory")
-    for one in asked.scenarios:
+def _claimed(asked: RunAsked) -> Path:
+    """`out`, with a directory for each scenario that no other run writes to: two could begin in the same second. Raises UsageError."""
+    place = asked.out
+    for number in itertools.count(2):
         try:
-            (asked.out / one.id).mkdir()
+            directory.made(place, "the reports' directory")
+            for one in asked.scenarios:
+                (place / one.id).mkdir()
         except FileExistsError:
-            raise UsageError(f"{asked.out} has another run of {one.id}; name another directory with --out") from None
+            if not asked.numbered:
+                raise UsageError(f"{place} has another run of {one.id}; name another directory with --out") from None
+            place = asked.out.with_name(f"{asked.out.name}-{number}")
+        else:
+            break
+    return place
 
 
 def _can_load(asked: RunAsked) -> None:

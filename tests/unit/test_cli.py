@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness import scenario
 from harness.driver import until
+from harness.runner.run import RunAsked, _claimed
 from tests.unit.example import EXAMPLE, changed
 
 ROOT = Path(__file__).parents[2]
@@ -344,9 +345,7 @@ def test_build_names_the_image(place: Path):
     assert (place / ".rehearsal/images/sampleapp/v7/manifest.json").is_file()
 
 
-def test_runs_that_begin_in_the_same_second_have_directories_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("REHEARSAL_HOME", str(tmp_path))
-    names = [cli._new_run_directory("2026-01-01T00-00-00").name for _ in range(3)]
-    assert names == ["2026-01-01T00-00-00", "2026-01-01T00-00-00-2", "2026-01-01T00-00-00-3"]
+def test_runs_that_begin_in_the_same_second_have_directories_of_their_own(place: Path):
+    file = place / write(place, EXAMPLE)
+    asked = RunAsked(scenarios=[scenario.load(file)], home=place, out=place / "now", numbered=True)
+    assert [_claimed(asked).name for _ in range(3)] == ["now", "now-2", "now-3"]
