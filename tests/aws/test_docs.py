@@ -137,8 +137,7 @@ def test_commands_on_the_page_parse(page: Path, capsys: pytest.CaptureFixture[st
 @both
 def test_every_template_is_named(page: Path):
     for template in (ROOT / "harness/aws/templates").glob("*.yaml"):
-        if template.stem != "locust":
-            assert f"../harness/aws/templates/{template.name}" in page.read_text()
+        assert f"../harness/aws/templates/{template.name}" in page.read_text()
 
 
 @both

@@ -71,6 +71,6 @@ def test_workflow_releases_to_the_stacks_service(account: Account, variables: di
     container = YAML(typ="safe").load(ROOT / ".github/appspec.yaml")["Resources"][0]["TargetService"]["Properties"]
     assert shown["containerDefinitions"][0]["name"] == container["LoadBalancerInfo"]["ContainerName"]
     assert variables["ECR_REPOSITORY"] in shown["containerDefinitions"][0]["image"]
-    done = step(account, variables, tmp_path, WAIT, **deployed(account.session(), variables, shown))
+    done = step(account, variables, tmp_path, WAIT, **deployed(account.session, variables, shown))
     assert done.code == 0, done.said
     assert account.aws("down").code == 0
