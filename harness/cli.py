@@ -83,6 +83,8 @@ def do_run(asked: argparse.Namespace) -> int:
 
     if asked.out is not None and asked.out.exists() and not asked.out.is_dir():
         raise UsageError(f"--out {asked.out}: it must be a directory")
+    if asked.target != "aws" and (given := aws.meant_for_aws(asked)):
+        raise UsageError(f"{', '.join(given)}: only with --target aws; this is --target {asked.target}")
     return run(
         RunAsked(
             scenarios=_scenarios(asked.scenario),

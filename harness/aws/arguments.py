@@ -25,6 +25,12 @@ def add_which(one: argparse.ArgumentParser) -> None:
     one.add_argument("--deployment", metavar="ID", help="aws: which stack, where several are up")
 
 
+def meant_for_aws(asked: argparse.Namespace) -> list[str]:
+    """The options of the three above that were given, as they are typed."""
+    names = ("yes", "account", "region", "no_rehearsal", "deployment")
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(asked, name, None)]
+
+
 def add_parser(verbs: Any, home: Callable[[], Path], scenarios: Callable[[Sequence[Path]], Any]) -> None:
     """`home` gives the state directory, `scenarios` those that are named."""
     parser = verbs.add_parser("aws", help="plan, up, run, deploy, status and down on AWS")

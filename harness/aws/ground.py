@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from harness.aws.settings import AwsSettings, Profile
 from harness.aws.stacks import Stacks, Wanted
 from harness.driver import Network
 
+NAT_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+GRAVITON = re.compile(r"^[a-z]+\d+g")  # t4g, c7gn: AWS's own arm64 processors; a1 is as well
 AL2023 = "/aws/service/ecs/optimized-ami/amazon-linux-2023/{architecture}recommended/image_id"
 FARGATE = {"amd64": "X86_64", "arm64": "ARM64"}
 
@@ -75,8 +78,16 @@ def both(template: str) -> Mapping[Profile, str]:
 
 def _network(ground: Ground) -> dict[str, str]:
     settings = ground.settings
-    nat = {"NatInstanceType": settings.nat_instance_type} if ground.profile == "seed" else {}
+    nat = _nat(settings.nat_instance_type) if ground.profile == "seed" else {}
     return {"CallerCidr": ground.caller_cidr, "VpcCidr": settings.vpc_cidr, **nat}
+
+
+def _nat(instance_type: str) -> dict[str, str]:
+    arm64 = GRAVITON.match(instance_type) or instance_type.startswith("a1.")
+    return {
+        "NatInstanceType": instance_type,
+        "NatImageId": NAT_IMAGE.format(architecture="arm64" if arm64 else "x86_64"),
+    }
 
 
 def _cluster(ground: Ground) -> dict[str, str]:
@@ -99,8 +110,9 @@ def _certificate(ground: Ground) -> dict[str, str]:
 
 
 def _roles(ground: Ground) -> dict[str, str]:
-    github = ground.settings.github_repository
-    return {"RepositoryName": ground.repository, **({"GitHubRepository": github} if github else {})}
+    settings = ground.settings
+    github = {"GitHubRepository": settings.github_repository, "GitHubProviderArn": settings.github_provider}
+    return {"RepositoryName": ground.repository, **{name: value for name, value in github.items() if value}}
 
 
 def _balancer(ground: Ground) -> dict[str, str]:

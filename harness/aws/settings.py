@@ -19,6 +19,7 @@ FILE = File("rehearsal.toml")
 Profile = Literal["lean", "seed"]
 Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+PROVIDER = r"^arn:aws[\w-]*:iam::\d{12}:oidc-provider/token\.actions\.githubusercontent\.com$"
 SLUG = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
 
 
@@ -38,6 +39,8 @@ class AwsSettings(Part):
     The first of `regions` is used where nobody names one. `ttl` is how long the stack lives before it destroys itself.
     `caller_cidr` is who may reach the load balancers: this machine's public address where it is not given. `instance_type` and
     `instances` are of the seed profile's cluster, `nat_instance_type` of its NAT instance.
+    `github_repository` is whose workflow may deploy, `github_provider` the ARN of GitHub's OIDC provider where the account has it
+    already: it can have only one.
     """
 
     expected_account: Account | None = None
@@ -55,6 +58,7 @@ class AwsSettings(Part):
     domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")] | None = None
     hosted_zone: Annotated[str, Field(pattern=r"^Z[A-Z0-9]+$")] | None = None
     github_repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    github_provider: Annotated[str, Field(pattern=PROVIDER)] | None = None
 
     @property
     def who(self) -> str:

@@ -19,14 +19,14 @@ def make(session: Session, undo: Undo, name: str, asked: Capacity, shared: Netwo
     """`shared` with a cluster of its own that has the instances asked for. Raises ClientError, StepFailed, WaitTimedOut."""
     cluster = network.create_cluster(session, undo, name)
     made = replace(shared, cluster=cluster)
-    profile = _profile(session, undo, name)
+    profile = instance_profile(session, undo, name)
     undo.later(f"instances of {name}", lambda: _terminate(session, name))
     _instances(session, name, asked, made, profile)
     _joined(session, cluster, asked.instances)
     return made
 
 
-def _profile(session: Session, undo: Undo, name: str) -> str:
+def instance_profile(session: Session, undo: Undo, name: str) -> str:
     """The name of an instance profile whose role lets an agent register."""
     network.create_role(session, undo, name, *ROLE)
     undo.later(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import compression, images
-from harness.driver import Session
+from harness.driver import Session, capacity
 from harness.driver.elbv2 import LoadBalancer
 from harness.driver.names import Names
 from harness.driver.network import Network
@@ -77,6 +77,9 @@ def provisioned(emulator: Running, deployment: Deployment, folder: Path) -> Stac
 
     stack = Stack(told, compression.compression_for(told, 60), session, network, Names(told.id, deployment.id), reach)
     stack.provision()
+    capacity.instance_profile(
+        session, stack.undo, stack.names.own_cluster(session.tags)
+    )  # of a scenario's own instances
     stack.deploy(told.release.to)
     return stack
 
@@ -127,6 +130,7 @@ def test_after_its_time_nothing_is_left(emulator: Running, tmp_path: Path):
     assert [one["logGroupName"] for one in groups] == []
     roles = emulator.client("iam").list_roles()["Roles"]
     assert [one["RoleName"] for one in roles if one["RoleName"].startswith("rehearsal-")] == []
+    assert emulator.client("iam").list_instance_profiles()["InstanceProfiles"] == []
     configs = emulator.client("codedeploy").list_deployment_configs()["deploymentConfigsList"]
     assert [one for one in configs if not one.startswith("CodeDeployDefault.")] == []
     assert emulator.client("route53").list_hosted_zones()["HostedZones"] == []

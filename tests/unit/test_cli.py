@@ -349,3 +349,9 @@ def test_runs_that_begin_in_the_same_second_have_directories_of_their_own(place:
     file = place / write(place, EXAMPLE)
     asked = RunAsked(scenarios=[scenario.load(file)], home=place, out=place / "now", numbered=True)
     assert [_claimed(asked).name for _ in range(3)] == ["now", "now-2", "now-3"]
+
+
+def test_options_for_aws_are_refused_on_another_target(place: Path):
+    said = rehearse(place, "run", write(place, EXAMPLE), "--yes", "--account", "123456789012")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.splitlines()[-1] == "rehearse: --yes, --account: only with --target aws; this is --target local"
