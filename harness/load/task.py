@@ -17,7 +17,7 @@ LONGER = 120.0  # seconds that a worker outlives its time, for the master to end
 
 
 def main() -> None:
-    """HOST and PORT are where a master listens. Exits with 2 where the environment names neither a plan nor a master."""
+    """HOST and PORT are where a master listens. Exits with 1 where the environment names neither a plan nor a master."""
     seconds = os.environ.get(TASK_SECONDS, "3600")
     if plan := os.environ.get(TASK_PLAN):
         listen = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '5557')}"

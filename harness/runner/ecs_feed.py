@@ -24,7 +24,7 @@ from harness.probe.feed import ENDS_WITHIN, Line, line_of
 
 COMES_WITHIN = 480.0  # seconds: Fargate starts the master, then the workers; they meet, and the first answer is read
 MASTER_WITHIN = 240.0  # for the master's task to run
-LOG_LAGS = 60.0  # at most, from what a master prints to what can be read
+LOG_LAGS = 30.0  # at most, from what a master prints to what can be read
 LOOK_EVERY, TASKS_EVERY = 0.5, 2.0
 REASON = "the scenario is over"
 
@@ -135,7 +135,7 @@ class EcsFeed:
             if self._stopping.is_set() and not told_to_stop:
                 told_to_stop = True
                 load_tasks.stop(self._session, self._ground, master, REASON)
-                deadline = now + self._timeout + ENDS_WITHIN + LOG_LAGS
+                deadline = min(deadline, now + self._timeout + ENDS_WITHIN + LOG_LAGS)
             if not why and now >= next_look:
                 next_look = now + TASKS_EVERY
                 why = self._ended_why(master)

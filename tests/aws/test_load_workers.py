@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from harness import clock, journal
+from harness import journal
 from harness.driver import until
+from harness.emulator.runtime.process import MARKER
 from harness.journal import Event, RequestDone, Trouble
+from harness.load.plan import TASK_PLAN
 from tests.aws.conftest import ACCOUNT, ROOT, Account
 
 SCENARIO = ROOT / "scenarios/56-locust-workers.yaml"
@@ -45,6 +48,21 @@ def answers(events: list[Event]) -> list[RequestDone]:
     return list(journal.of(events, RequestDone))
 
 
+@pytest.fixture(name="quick")
+def quick_scenario(tmp_path: Path) -> Path:
+    """The same traffic, all of which is shifted at once."""
+    text = SCENARIO.read_text()
+    for slow, fast in (
+        ("ECSCanary10Percent5Minutes", "ECSAllAtOnce"),
+        ("terminate_blue_after: 5m", "terminate_blue_after: 0m"),
+    ):
+        assert slow in text
+        text = text.replace(slow, fast)
+    path = tmp_path / "quick.yaml"
+    path.write_text(text)
+    return path
+
+
 def events_of(out: Path) -> list[Event]:
     path = out / "locust-workers/journal.jsonl"
     return journal.read(path) if path.is_file() else []
@@ -67,8 +85,8 @@ def test_scenario_is_met_by_the_requests_of_workers_that_are_tasks(account: Acco
     assert load_tasks(account) == []
 
 
-def test_loss_of_a_workers_task_makes_the_users_inconclusive(account: Account, tmp_path: Path):
-    with account.start(*RUN, "--out", str(tmp_path), str(SCENARIO)) as process:
+def test_loss_of_a_workers_task_makes_the_users_inconclusive(account: Account, quick: Path, tmp_path: Path):
+    with account.start(*RUN, "--out", str(tmp_path), str(quick)) as process:
         until(lambda: len(answers(events_of(tmp_path))), 90, "answers", done=lambda count: count > 20, every=0.2)
         *_, worker = load_tasks(account)
         account.session.call("ecs", "stop_task", cluster=worker["clusterArn"], task=worker["taskArn"])
@@ -78,8 +96,8 @@ def test_loss_of_a_workers_task_makes_the_users_inconclusive(account: Account, t
     assert (trouble.step, "not heard of for 5 s" in trouble.message) == ("traffic", True)
 
 
-def test_loss_of_the_masters_task_is_told(account: Account, tmp_path: Path):
-    with account.start(*RUN, "--out", str(tmp_path), str(SCENARIO)) as process:
+def test_loss_of_the_masters_task_is_told(account: Account, quick: Path, tmp_path: Path):
+    with account.start(*RUN, "--out", str(tmp_path), str(quick)) as process:
         until(lambda: len(answers(events_of(tmp_path))), 90, "answers", done=lambda count: count > 20, every=0.2)
         os.kill(master_process(account), signal.SIGKILL)
         told = "".join(process.communicate(timeout=250))
@@ -89,22 +107,20 @@ def test_loss_of_the_masters_task_is_told(account: Account, tmp_path: Path):
 
 
 def master_process(account: Account) -> int:
-    from psutil import process_iter
-
+    """Of this emulator alone."""
     (found,) = (
         one.pid
-        for one in process_iter()
-        if "REHEARSAL_LOAD_PLAN" in environment(one) and str(account.folder) in str(environment(one))
+        for one in psutil.process_iter()
+        if {TASK_PLAN, MARKER} <= environment(one).keys()
+        and environment(one)[MARKER] == str(account.folder / "emulator")
     )
     return found
 
 
-def environment(process: Any) -> dict[str, str]:
-    from psutil import AccessDenied, NoSuchProcess
-
+def environment(process: psutil.Process) -> dict[str, str]:
     try:
         return dict(process.environ())
-    except (AccessDenied, NoSuchProcess):
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
         return {}
 
 
@@ -117,11 +133,10 @@ def test_more_workers_than_the_stack_has_are_refused_by_name(account: Account, t
     assert "has 2 load workers: rehearse aws up --load-workers 3" in done.err
 
 
-def test_tasks_of_a_run_that_was_killed_are_found_and_stopped(account: Account, tmp_path: Path):
+def test_tasks_of_a_run_that_was_killed_are_found_and_stopped(account: Account, quick: Path, tmp_path: Path):
     """The last test of this file: what it leaves is removed with the stack."""
-    with account.start(*RUN, "--out", str(tmp_path), str(SCENARIO)) as process:
+    with account.start(*RUN, "--out", str(tmp_path), str(quick)) as process:
         until(lambda: len(answers(events_of(tmp_path))), 90, "answers", done=lambda count: count > 20, every=0.2)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    clock.pause(0)
     assert len(load_tasks(account)) == 3
