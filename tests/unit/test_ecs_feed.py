@@ -1,6 +1,7 @@
 """What a run knows of tasks that make its traffic: whose clock is off, which worker asks where, what their image needs."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,12 +11,17 @@ import pytest
 from harness import scenario
 from harness.aws import load_image, plan, prices
 from harness.aws.settings import AwsSettings
-from harness.load.plan import Plan
+from harness.journal import ProbeEnded, RequestDone, Trouble
+from harness.load.plan import TASK_MASTER, TASK_PLAN, TASK_SECONDS, Plan
 from harness.probe.asks import Ask
 from harness.probe.client import Options
+from harness.probe.feed import line_of
 from harness.runner.ecs_feed import Offset
-from tests.unit.test_load import ROOT
+from tests.unit.test_load import ROOT, free_port
+from tests.unit.test_load import plan as plan_of
+from tests.unit.test_probe import Site, site
 
+__all__ = ["site"]
 WHOLE = Plan(Options("203.0.113.9", 80, "shop.example", (Ask("/"),), 60.0, 5.0), 3)
 
 
@@ -76,3 +82,32 @@ def test_plan_counts_the_master_and_every_worker_while_a_scenario_has_them():
     assert running(workers=4) == pytest.approx(5 * each), "before any scenario is named"
     assert running("01-happy-all-at-once", workers=4) == 0
     assert running("56-locust-workers", workers=0) == 0
+
+
+def task(**environment: str) -> "subprocess.Popen[str]":
+    """As RunTask starts it: nothing on standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness.load.task"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_tasks_that_nobody_stops_end_by_themselves(site: Site):
+    port = str(free_port())
+    told = {TASK_PLAN: json.dumps(plan_of(site.port, workers=1).told()), "HOST": "127.0.0.1", "PORT": port}
+    with task(**told, **{TASK_SECONDS: "3"}) as master, task(**{TASK_MASTER: f"127.0.0.1:{port}"}) as worker:
+        try:
+            out, _ = master.communicate(timeout=30)
+            assert (master.returncode, worker.wait(30)) == (0, 0), "the worker ends with its master"
+        finally:
+            for one in (master, worker):
+                one.kill()
+    lines = [line for text in out.splitlines() if (line := line_of(text)) is not None]
+    (trouble,) = (one for one in lines if isinstance(one, Trouble))
+    assert trouble.message == "nobody stopped Locust's master for 3 s: it ends by itself"
+    assert isinstance(lines[-1], ProbeEnded)
+    assert sum(isinstance(one, RequestDone) for one in lines) == lines[-1].done > 10
