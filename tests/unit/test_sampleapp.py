@@ -302,10 +302,10 @@ def test_oom_takes_memory_until_it_is_killed():
 
 def test_sigterm_finishes_what_is_in_flight():
     with app() as running:
-        with in_flight(running, "/slow?seconds=2") as answer:
+        with in_flight(running, "/slow?seconds=5") as answer:
             running.terminate()
             assert not answer.done()
-            assert answer.result(10) == Answer(200, "v2", "Hello, World! after 2 s\n")
+            assert answer.result(10) == Answer(200, "v2", "Hello, World! after 5 s\n")
         assert running.process.wait(10) == 0
         assert not running.listens()
 

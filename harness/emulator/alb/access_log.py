@@ -8,13 +8,17 @@ The data plane writes both itself; its rows never travel to the emulator.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 from io import FileIO
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread, get_native_id
 from typing import TYPE_CHECKING
 
 from harness import clock
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 KEPT_ROWS = 10_000  # of a load balancer, at least; twice as many at most
 MOST_AT_ONCE = 500  # rows written in one step: a longer one would cost the latency of requests that come meanwhile
+NICE = 10  # a tenth of a busy core, all of an idle one
 LARGEST_LOG = 16 * 1024 * 1024  # bytes of ALB's own format, before it starts anew
 LONGEST_AGENT = 8 * 1024
 ACTIONS = {"Forward": "forward", "Redirect": "redirect", "FixedResponse": "fixed-response"}
@@ -46,6 +51,7 @@ class AccessLog:
         self._lines = 0
         self._pending: deque[Ended] = deque(maxlen=KEPT_ROWS)
         self._file: FileIO | None = None  # of `recent`, once something was written
+        self._before: FileIO | None = None  # of what `recent` was before
         folder.mkdir(parents=True, exist_ok=True)
         for old in (self.recent, self.log):
             old.unlink(missing_ok=True)
@@ -61,9 +67,7 @@ class AccessLog:
         pending = self._pending
         rows = [pending.popleft() for _ in range(min(most, len(pending)))]
         if rows and self._lines >= KEPT_ROWS:
-            self.close()
-            self.recent.replace(self.recent.with_suffix(".1.jsonl"))
-            self._lines = 0
+            self._turn()
         if rows:
             self._lines += len(rows)
             if self._file is None:
@@ -71,10 +75,21 @@ class AccessLog:
             self._file.write(json_lines(rows))
         return bool(pending)
 
+    def _turn(self) -> None:
+        """`recent` becomes the one before. The file that goes then is still open here, and the system takes it off the disk when it
+        is closed: milliseconds of work for so many rows, which a thread does beside the traffic."""
+        if self._before is not None:
+            CLOSER.close(self._before)
+        self._before, self._file, self._lines = self._file, None, 0
+        older = self.recent.with_suffix(".1.jsonl")
+        older.unlink(missing_ok=True)  # to be replaced by a rename would have ext4 write the new one out at once
+        self.recent.rename(older)
+
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        for file in (self._file, self._before):
+            if file is not None:
+                file.close()
+        self._file = self._before = None
 
     def cut(self) -> tuple[Path, int]:
         """(where the rows in ALB's own format are, how many bytes of them); a log that is too large starts anew."""
@@ -83,6 +98,27 @@ class AccessLog:
             return self.log, size
         return self.log.replace(self.log.with_suffix(".1.log")), size
 
+
+class Closer:
+    """A thread, started at first use, that closes files and steps back for everything else that wants the processor."""
+
+    def __init__(self) -> None:
+        self._files: SimpleQueue[FileIO] = SimpleQueue()
+        self._thread = Thread(target=self._work, daemon=True)
+
+    def close(self, file: FileIO) -> None:
+        if not self._thread.is_alive():
+            self._thread.start()
+        self._files.put(file)
+
+    def _work(self) -> None:
+        if sys.platform == "linux":  # elsewhere threads have no niceness of their own
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
+        while True:
+            self._files.get().close()
+
+
+CLOSER = Closer()
 
 # In the order of a line: what differs in each, then what its answer, rule, client, target and head say, quoted once for all of theirs.
 TIMES = b'{"time": "%b.%%06dZ", "request_time": %b, "target_time": %%.6f, "response_time": %b, "trace_id": "%b", '
