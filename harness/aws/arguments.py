@@ -69,6 +69,14 @@ def _add_profile(one: argparse.ArgumentParser) -> None:
     one.add_argument("--profile", choices=("lean", "seed"), help="default: that of [aws] in rehearsal.toml, else lean")
     one.add_argument("--ttl", metavar="2h", help="how long until it destroys itself")
     one.add_argument("--service", action="store_true", help="also a lasting service with a load balancer of its own")
+    one.add_argument(
+        "--load-workers",
+        type=int,
+        choices=range(65),
+        default=0,
+        metavar="N",
+        help="tasks of ECS for up to N Locust workers of a scenario (default: none, they are processes of this machine)",
+    )
     one.add_argument("--domain", help="seed: HTTPS for this name, in Route 53")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from harness import clock, images, scenario
-from harness.aws import found, guards, settings
+from harness.aws import found, guards, load_image, settings
 from harness.aws import ground as grounds
 from harness.aws import images as pushing
 from harness.aws.down import bring_down
@@ -23,7 +23,7 @@ from harness.aws.found import Deployment
 from harness.aws.ground import Ground
 from harness.aws.settings import AwsSettings, Profile
 from harness.aws.stacks import Stacks
-from harness.aws.up import bring_up, resource_types
+from harness.aws.up import Pushes, bring_up, resource_types
 from harness.driver import Session
 from harness.errors import (
     EXIT_LEFT_BEHIND,
@@ -81,7 +81,8 @@ def do_plan(asked: argparse.Namespace, context: Context) -> int:
         guards.check(facts, (*guards.PLACE, guards.meant_account, guards.plan_is_shown))
         architecture = _architecture(at, wanted, asked.profile)
         ground = _ground(at, asked, wanted, None, architecture, caller="192.0.2.1/32")
-        for concern in (*grounds.wanted(ground), *((grounds.SERVICE,) if asked.service else ())):
+        last = [one for one in (grounds.SERVICE, grounds.LOCUST) if one.wanted(ground)]
+        for concern in (*grounds.wanted(ground), *last):
             print(f"{concern.name}: {', '.join(resource_types(at.session, concern, ground))}")
         guards.check(facts, (guards.over_before_self_destruct,))
     return EXIT_MET
@@ -223,7 +224,8 @@ def _wanted(asked: argparse.Namespace, said: AwsSettings) -> AwsSettings:
 
 def _facts(at: At, asked: argparse.Namespace, wanted: AwsSettings, scenarios: Sequence[Scenario]) -> guards.Facts:
     facts = target.facts_of(at.session, wanted, at.go, scenarios)
-    facts.plan = lambda: target.planned(at.session, wanted, asked.profile, scenarios, asked.service)
+    workers = asked.load_workers
+    facts.plan = lambda: target.planned(at.session, wanted, asked.profile, scenarios, asked.service, workers)
     return facts
 
 
@@ -235,7 +237,11 @@ def _up(at: At, asked: argparse.Namespace, wanted: AwsSettings) -> str:
     ground = _ground(at, asked, wanted, there, architecture, caller)
     began = clock.monotonic()
     target.say(f"stack {ground.deployment}: destroys itself at {clock.iso(ground.expires)}")
-    bring_up(at.stacks, ground, there, lambda repository: _lasting_image(at, architecture, repository))
+    push = Pushes(
+        lambda repository: _lasting_image(at, architecture, repository),
+        lambda repository: _load_image(at, architecture, repository),
+    )
+    bring_up(at.stacks, ground, there, push)
     target.say(f"stack {ground.deployment} is up after {clock.monotonic() - began:.0f} s; rehearse aws down removes it")
     return ground.deployment
 
@@ -267,6 +273,7 @@ def _ground(
         caller_cidr=caller,
         architecture=architecture,
         lasting=asked.service or (there is not None and "service" in there.stacks),
+        load_workers=asked.load_workers or (grounds.load_workers(there) if there else 0),
     )
 
 
@@ -293,6 +300,12 @@ def _lasting_image(at: At, architecture: str, repository: str) -> dict[str, str]
     pushed = pushing.push_one(at.session, at.home, at.where.runtime, repository, architecture, image)
     told = {"ImageUri": pushed.reference}
     return told if app is None else {**told, "ContainerPort": str(app.port), "HealthPath": app.health_path}
+
+
+def _load_image(at: At, architecture: str, repository: str) -> str:
+    """That of Locust's master and workers, by its digest in the repository."""
+    image = load_image.build(at.home, at.where.runtime, architecture)
+    return pushing.push_one(at.session, at.home, at.where.runtime, repository, architecture, image).reference
 
 
 def _run_asked(asked: argparse.Namespace, context: Context, go: GoAhead) -> RunAsked:

@@ -11,6 +11,7 @@ from harness.aws.found import DEPLOYMENT, EXPIRES, OWNER, PROFILE, Deployment
 from harness.aws.settings import AwsSettings, Profile
 from harness.aws.stacks import Stacks, Wanted
 from harness.driver import Network
+from harness.driver.load_tasks import LoadGround, Way
 
 NAT_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
 GRAVITON = re.compile(r"^[a-z]+\d+g")  # t4g, c7gn: AWS's own arm64 processors; a1 is as well
@@ -21,6 +22,7 @@ FARGATE = {"amd64": "X86_64", "arm64": "ARM64"}
 @dataclass
 class Ground:
     """What is to lie under the scenarios. `outputs` grows with every stack that is there; `expires` is seconds since the epoch;
+    `load_workers` is how many of Locust's a scenario may ask for, `load_image` their image by digest once it is pushed;
     `service` is what the lasting service's own parameters are (ImageUri, BalancerAddresses, ...)."""
 
     deployment: str
@@ -30,6 +32,8 @@ class Ground:
     caller_cidr: str
     architecture: str
     lasting: bool = False
+    load_workers: int = 0
+    load_image: str = ""
     service: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
 
@@ -148,6 +152,15 @@ def _service(ground: Ground) -> dict[str, str]:
     }
 
 
+def _locust(ground: Ground) -> dict[str, str]:
+    return {
+        **ground.of("TaskSecurityGroup", "BalancerSecurityGroup", "ExecutionRoleArn"),
+        "ImageUri": ground.load_image,
+        "CpuArchitecture": FARGATE[ground.architecture],
+        "Workers": str(ground.load_workers),
+    }
+
+
 CONCERNS: Sequence[Concern] = (
     Concern(
         "self-destruct",
@@ -167,6 +180,7 @@ CONCERNS: Sequence[Concern] = (
     Concern("balancer", both("balancer"), _balancer, lambda ground: ground.profile == "seed" or ground.lasting),
 )
 SERVICE = Concern("service", both("service"), _service, lambda ground: ground.lasting)
+LOCUST = Concern("locust", both("locust"), _locust, lambda ground: ground.load_workers > 0)
 # What uses something goes before it; Lambda clears its network interfaces away with a role of `roles`.
 DELETION = ("service", "locust", "balancer", "cluster", "certificate", "registry", "network", "roles", "self-destruct")
 
@@ -201,6 +215,28 @@ def network_of(deployment: Deployment, architecture: str | None, images: Mapping
         capacity_provider=found["CapacityProvider"] if seed else None,
         architecture=None if seed or architecture is None else FARGATE[architecture],
         images=images,
+    )
+
+
+def load_workers(deployment: Deployment) -> int:
+    """As many of Locust's workers as a scenario may ask for; 0 where none are tasks."""
+    return int(deployment.outputs.get("LoadWorkers", 0))
+
+
+def load_of(deployment: Deployment, way: Way) -> LoadGround | None:
+    """What Locust's workers can be tasks of; None where the stack has none."""
+    found = deployment.outputs
+    if not load_workers(deployment):
+        return None
+    return LoadGround(
+        task_definition=found["LoadTaskDefinitionArn"],
+        log_group=found["LoadLogGroupName"],
+        most=load_workers(deployment),
+        cluster=found["ClusterName"],
+        subnets=_several(found["TaskSubnets"]),
+        security_group=found["TaskSecurityGroup"],
+        public=deployment.profile != "seed",
+        way=way,
     )
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from harness import clock
 from harness.aws.found import DEPLOYMENT, RUN, pages
-from harness.driver import Session, codedeploy, ecs
+from harness.driver import Session, codedeploy, ecs, until
 from harness.driver.lambda_ import LOG_GROUP
 from harness.driver.session import error_code
 from harness.driver.undo import GONE
@@ -27,6 +27,7 @@ NAMED = re.compile(
 )  # driver.names: what runs call their things
 AGAIN_WITHIN = 300.0  # seconds: what is in use by something that is on its way out
 AGAIN_EVERY = 2.0
+STOPS_WITHIN = 180.0  # the longest stop timeout, and its network interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,18 @@ def services(session: Session) -> Listed:
                     yield one["serviceArn"], pairs(one.get("tags"))
 
 
+def tasks(session: Session) -> Listed:
+    """Outside of services, which stop their own: those that have not stopped yet."""
+    for cluster, _ in clusters(session):
+        for wanted in ("RUNNING", "STOPPED"):
+            arns = list(pages(session, "ecs", "list_tasks", "taskArns", cluster=cluster, desiredStatus=wanted))
+            for batch in _batches(arns, 100):
+                seen = session.call("ecs", "describe_tasks", cluster=cluster, tasks=batch, include=["TAGS"])["tasks"]
+                for one in seen:
+                    if one["lastStatus"] != "STOPPED" and not one.get("group", "").startswith("service:"):
+                        yield one["taskArn"], pairs(one.get("tags"))
+
+
 def task_definitions(session: Session) -> Listed:
     """Active ones, of families that are called as a scenario's."""
     for family in pages(session, "ecs", "list_task_definition_families", "families", status="ACTIVE"):
@@ -201,6 +214,18 @@ def _service(session: Session, arn: str) -> None:
     ecs.delete_service(session, cluster, name)
 
 
+def _task(session: Session, arn: str) -> None:
+    """Stopped, not only told to: a cluster with tasks in it cannot be deleted, nor the network that they are in."""
+    cluster = arn.split("/")[1]
+    session.call("ecs", "stop_task", cluster=cluster, task=arn)
+
+    def stopped() -> bool:
+        seen = session.call("ecs", "describe_tasks", cluster=cluster, tasks=[arn])["tasks"]
+        return all(one["lastStatus"] == "STOPPED" for one in seen)
+
+    until(stopped, within=STOPS_WITHIN, waiting_for=f"task {short(arn)} to stop", every=AGAIN_EVERY)
+
+
 def _function(session: Session, arn: str) -> None:
     name = arn.rpartition(":")[2]
     session.call("lambda", "delete_function", FunctionName=name)
@@ -245,6 +270,7 @@ def _unless_gone(session: Session, service: str, operation: str, **request: Any)
 KINDS: Sequence[Kind] = (
     Kind("application", ":application:", applications, _application),
     Kind("service", ":service/", services, _service),
+    Kind("task", ":task/", tasks, _task),
     Kind("load balancer", ":loadbalancer/", load_balancers, _by("elbv2", "delete_load_balancer", "LoadBalancerArn")),
     Kind("target group", ":targetgroup/", target_groups, _by("elbv2", "delete_target_group", "TargetGroupArn")),
     Kind("alarm", ":alarm:", alarms, _by("cloudwatch", "delete_alarms", "AlarmNames", many=True, short_name=True)),

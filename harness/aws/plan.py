@@ -17,6 +17,7 @@ from harness.scenario import Scenario, Service
 When = Literal["standing", "running", "deploying"]
 ZONES = 2
 INSTANCE_DISK_GB, NAT_DISK_GB = 30, 8  # what the images ask for
+LOAD_CPU, LOAD_GB = 1, 2  # of each task of templates/locust.yaml
 IMAGES_GB = 1.0  # a guess: a few hundred megabytes each, layers shared
 PROVISION, TEAR_DOWN = (
     300.0,
@@ -102,9 +103,10 @@ def plan_of(
     architecture: str,
     lasting: bool,
     instance: InstanceType | None,
-    ttl: float | None = None,
+    load_workers: int = 0,
 ) -> Plan:
-    """`instance` is the seed profile's type. `lasting` is the stack's own load balancer and service. Raises UsageError."""
+    """`instance` is the seed profile's type. `lasting` is the stack's own load balancer and service; `load_workers` are tasks while
+    a scenario has its traffic made by Locust. Raises UsageError."""
     at_once = at_once_of(settings, profile, scenarios, instance, lasting)
     durations = {one.id: duration(one) for one in scenarios}
     largest = sorted((_fleet(one.service, prices, profile, architecture) for one in scenarios), reverse=True)[:at_once]
@@ -113,12 +115,13 @@ def plan_of(
         lines += _running(scenarios, prices, min(at_once, len(scenarios)))
         lines += [Line("tasks of blue", 1, math.fsum(largest), "running")]
         lines += [Line("tasks of green beside them", 1, math.fsum(largest), "deploying")]
+    lines += _load(scenarios, profile, prices, architecture, load_workers, at_once)
     return Plan(
         profile=profile,
         prices=prices,
         region=region,
         lines=tuple(lines),
-        ttl=settings.ttl if ttl is None else ttl,
+        ttl=settings.ttl,
         at_once=at_once,
         seconds=_together(durations.values(), at_once),
         durations=durations,
@@ -170,12 +173,28 @@ def _running(scenarios: Sequence[Scenario], prices: Prices, count: int) -> list[
     return lines
 
 
+def _load(
+    scenarios: Sequence[Scenario], profile: Profile, prices: Prices, architecture: str, workers: int, at_once: int
+) -> list[Line]:
+    """Master and workers, of each scenario that has them and runs beside others. Before any is named, of one."""
+    loaded = sum(one.traffic.engine == "locust" for one in scenarios)
+    sets = min(loaded, at_once) if scenarios else 1
+    if not workers or not sets:
+        return []
+    address = prices.hourly("public_address") if profile == "lean" else 0.0
+    each = _fargate(prices, architecture, LOAD_CPU, LOAD_GB) + address
+    return [Line("Locust's master and workers", sets * (workers + 1), each, "running")]
+
+
+def _fargate(prices: Prices, architecture: str, cpu: float, gb: float) -> float:
+    return cpu * prices.hourly(f"fargate_{architecture}_cpu") + gb * prices.hourly(f"fargate_{architecture}_gb")
+
+
 def _fleet(service: Service, prices: Prices, profile: Profile, architecture: str) -> float:
     """USD per hour of one fleet; on instances it is paid with them."""
     if profile == "seed" or service.capacity is not None:
         return 0.0
-    cpu, memory = service.cpu / 1024, service.memory / 1024
-    task = cpu * prices.hourly(f"fargate_{architecture}_cpu") + memory * prices.hourly(f"fargate_{architecture}_gb")
+    task = _fargate(prices, architecture, service.cpu / 1024, service.memory / 1024)
     return service.desired_count * (task + prices.hourly("public_address"))
 
 

@@ -99,10 +99,10 @@ def _repositories(session: Session, deployment: str) -> Iterator[str]:
 
 
 def _log_groups(session: Session, deployment: str) -> Iterator[str]:
-    """The self-destruct's; those of hook functions bear no tag and go with their functions."""
-    prefix = f"/aws/lambda/rehearsal-{deployment}-"
-    for one in pages(session, "logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
-        yield f"log group {one['logGroupName']}"
+    """The self-destruct's and the tasks'; those of hook functions bear no tag and go with their functions."""
+    for prefix in (f"/aws/lambda/rehearsal-{deployment}-", f"/rehearsal/{deployment}/"):
+        for one in pages(session, "logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+            yield f"log group {one['logGroupName']}"
 
 
 def _schedules(session: Session, deployment: str) -> Iterator[str]:

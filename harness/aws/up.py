@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from harness.aws import ground as grounds
 from harness.aws.down import bring_down
 from harness.aws.found import Deployment
-from harness.aws.ground import SERVICE, Concern, Ground
+from harness.aws.ground import LOCUST, SERVICE, Concern, Ground
 from harness.aws.stacks import Stacks, template_body
 from harness.driver import Session, elbv2
 from harness.driver.elbv2 import LoadBalancer
 from harness.errors import LeftBehind
 
 
-def bring_up(stacks: Stacks, ground: Ground, there: Deployment | None, push: Callable[[str], dict[str, str]]) -> None:
-    """Every stack, made or changed. `push` brings the lasting service's image into the repository: its parameters.
+@dataclass(frozen=True, slots=True)
+class Pushes:
+    """What brings images into the repository of a name: the lasting service's, which gives its parameters, and that of Locust's
+    master and workers, which gives its name by digest."""
+
+    service: Callable[[str], dict[str, str]]
+    load: Callable[[str], str]
+
+
+def bring_up(stacks: Stacks, ground: Ground, there: Deployment | None, push: Pushes) -> None:
+    """Every stack, made or changed.
 
     Where it was not there before, a failure or Ctrl-C leaves nothing. Raises what went wrong, LeftBehind where not all could go.
     """
@@ -25,10 +35,13 @@ def bring_up(stacks: Stacks, ground: Ground, there: Deployment | None, push: Cal
             grounds.make(stacks, ground, concern)
         if ground.lasting:
             ground.service = {
-                **push(ground.outputs["RepositoryName"]),
+                **push.service(ground.outputs["RepositoryName"]),
                 "BalancerAddresses": _addresses(stacks.session, ground),
             }
             grounds.make(stacks, ground, SERVICE)
+        if ground.load_workers:
+            ground.load_image = push.load(ground.outputs["RepositoryName"])
+            grounds.make(stacks, ground, LOCUST)
     except BaseException:
         if there is None:
             _undo(stacks, ground)

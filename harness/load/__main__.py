@@ -1,5 +1,6 @@
 """`python -m harness.load`: Locust's master, with workers of its own or from elsewhere. Says on standard output what the probe
-says, until the end of standard input: its parent holds that open, so that whoever dies, nobody goes on asking.
+says, until the end of standard input: its parent holds that open, so that whoever dies, nobody goes on asking. Where nobody can,
+in a task of ECS, it ends after `--seconds` by itself, and says so.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # nothing here but Locust's own greenlets
@@ -35,9 +37,12 @@ END_WITHIN = 5.0  # seconds beside a request's timeout
 class Master:
     """One rehearsal's traffic. `run` returns the exit code."""
 
-    def __init__(self, plan: Plan, host: str, port: int, *, own: bool) -> None:
-        """`own` workers are processes of its own; others come to host and port from elsewhere."""
-        self.plan, self._own = plan, own
+    def __init__(
+        self, plan: Plan, host: str, port: int, *, own: bool, within: float, seconds: float | None = None
+    ) -> None:
+        """`own` workers are processes of its own; others come to host and port from elsewhere, `within` seconds. With `seconds` its
+        time is limited, and without it by standard input."""
+        self.plan, self._own, self._within, self._seconds = plan, own, within, seconds
         options = argparse.Namespace(enable_rebalancing=False, headless=False, **{OPTION: plan.told()})
         environment = Environment(user_classes=[Users], parsed_options=options)
         self._runner: MasterRunner = environment.create_master_runner(host, port)
@@ -52,7 +57,10 @@ class Master:
         self._stopping.set()
 
     def run(self) -> int:
-        gevent.spawn(wait_for_the_end_of_standard_input).link(self.stop)
+        if self._seconds is None:
+            gevent.spawn(wait_for_the_end_of_standard_input).link(self.stop)
+        else:
+            gevent.spawn_later(self._seconds, self._time_is_up, self._seconds)
         try:
             self._start_workers()
             if not self._all_came():
@@ -67,6 +75,11 @@ class Master:
         finally:
             self._end_workers()
 
+    def _time_is_up(self, seconds: float) -> None:
+        if not self._stopping.is_set():
+            trouble(f"nobody stopped Locust's master for {seconds:.0f} s: it ends by itself")
+            self.stop()
+
     def _start_workers(self) -> None:
         command = [sys.executable, "-m", "harness.load.worker", "--master", self._address]
         if not self._own:
@@ -79,13 +92,12 @@ class Master:
             )
 
     def _all_came(self) -> bool:
-        within = OWN_WITHIN if self._own else OTHERS_WITHIN
-        deadline = clock.monotonic() + within
+        deadline = clock.monotonic() + self._within
         while len(self._runner.clients.ready) < self.plan.workers:
             dead = [one for one in self._processes if one.poll() is not None]
             if self._stopping.is_set() or dead or clock.monotonic() > deadline:
                 came = len(self._runner.clients.ready)
-                why = f"one ended with exit code {dead[0].returncode}" if dead else f"within {within:.0f} s"
+                why = f"one ended with exit code {dead[0].returncode}" if dead else f"within {self._within:.0f} s"
                 trouble(f"{came} of {self.plan.workers} Locust workers came: {why}")
                 return False
             gevent.sleep(LOOK)
@@ -126,15 +138,18 @@ class Master:
         self._workers.end(msg.data)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m harness.load", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--plan", required=True, help="JSON of the traffic and its workers")
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="where workers come to")
     parser.add_argument("--workers-from-elsewhere", action="store_true", help="start none, wait for them")
-    asked = parser.parse_args()
-    host, _, port = asked.listen.rpartition(":")
+    parser.add_argument("--workers-within", type=float, metavar="SECONDS", help="how long to wait for them")
+    parser.add_argument("--seconds", type=float, help="end after so many, instead of with standard input")
+    asked = parser.parse_args(arguments)
+    own, (host, _, port) = not asked.workers_from_elsewhere, asked.listen.rpartition(":")
+    within = asked.workers_within or (OWN_WITHIN if own else OTHERS_WITHIN)
     try:
-        master = Master(Plan.of(json.loads(asked.plan)), host, int(port), own=not asked.workers_from_elsewhere)
+        master = Master(Plan.of(json.loads(asked.plan)), host, int(port), own=own, within=within, seconds=asked.seconds)
     except (RPCError, OSError) as error:
         trouble(f"Locust's master cannot listen at {asked.listen}: {error}")
         sys.exit(1)

@@ -10,15 +10,18 @@ from harness.probe.asks import Ask
 from harness.probe.client import Answer, Options
 
 STOP, RESULTS, ENDED = "rehearse-stop", "rehearse-results", "rehearse-ended"  # types of Locust's custom messages
+TASK_PLAN, TASK_MASTER, TASK_SECONDS = (f"REHEARSAL_LOAD_{name}" for name in ("PLAN", "MASTER", "SECONDS"))  # of a task
 OPTION = "rehearse"  # of the parsed options that Locust's master sends with the users
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole traffic, `options` as for a single probe, and how many `workers` share it."""
+    """The whole traffic, `options` as for a single probe, and how many `workers` share it. `listeners` are host and port of each
+    of the load balancer's addresses, which the workers divide among them; without any, all go to that of `options`."""
 
     options: Options
     workers: int
+    listeners: tuple[tuple[str, int], ...] = ()
 
     def told(self) -> dict[str, Any]:
         return asdict(self)
@@ -27,12 +30,15 @@ class Plan:
     def of(cls, told: Mapping[str, Any]) -> Plan:
         asks = tuple(Ask(**one) for one in told["options"]["asks"])
         path = tuple(told["options"]["version_json"])
-        return cls(Options(**{**told["options"], "asks": asks, "version_json": path}), told["workers"])
+        options = Options(**{**told["options"], "asks": asks, "version_json": path})
+        return cls(options, told["workers"], tuple((host, port) for host, port in told.get("listeners", ())))
 
     def share(self, index: int) -> Options:
         """What the worker with that index, from 0, asks: every `workers`-th request, of every `workers`-th user."""
         sessions = len(range(index, self.options.sessions, self.workers))
-        return replace(self.options, rate=self.options.rate / self.workers, sessions=sessions)
+        here = self.options.host, self.options.port
+        host, port = self.listeners[index % len(self.listeners)] if self.listeners else here
+        return replace(self.options, host=host, port=port, rate=self.options.rate / self.workers, sessions=sessions)
 
     def starts_after(self, index: int) -> float:
         """Seconds that a worker waits, so that all of them together send at even distances."""

@@ -13,6 +13,7 @@ import resource
 import sys
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # Locust would make the client's thread a part of its own event loop
@@ -126,13 +127,13 @@ def leave(environment: Environment, msg: Any) -> None:
         Users.crowd.leave()
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m harness.load.worker", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--master", required=True, metavar="HOST:PORT", help="what `rehearse run` said it waits at")
     parser.add_argument("--with-stdin", action="store_true", help="end when standard input does")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     host, _, port = asked.master.rpartition(":")
     if not host or not port.isdecimal():
         parser.error(f"--master is {asked.master}; it must be HOST:PORT")

@@ -19,6 +19,14 @@ _LINE: TypeAdapter[Line] = TypeAdapter(Line)
 ENDS_WITHIN = 10.0  # seconds beside a request's timeout
 
 
+def line_of(text: str) -> Line | None:
+    """What a line says; None for what is none, as the end of one that was killed in the middle."""
+    try:
+        return _LINE.validate_json(text)
+    except ValidationError:
+        return None
+
+
 class LineFeed:
     """A process that makes traffic and says what came of it, a journal line for each request.
 
@@ -53,10 +61,8 @@ class LineFeed:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for text in lines:
-                try:
-                    line = _LINE.validate_json(text)
-                except ValidationError:
-                    continue  # the end of one that was killed in the middle of a line
+                if (line := line_of(text)) is None:
+                    continue
                 self.ended = isinstance(line, ProbeEnded)
                 if isinstance(line, Trouble):
                     self._why = f": {line.message}"

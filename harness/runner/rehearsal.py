@@ -37,10 +37,11 @@ from harness.journal import (
 )
 from harness.observer import Observer, View, code_of
 from harness.picture import Picture
-from harness.probe.feed import Line
+from harness.probe.feed import Line, LineFeed
 from harness.probe.summary import Summary
 from harness.progress import Status, status_of
 from harness.runner import during, steady, users
+from harness.runner.ecs_feed import COMES_WITHIN, EcsFeed
 from harness.runner.patience import Patience
 from harness.runner.versions import versions, whoami
 from harness.scenario import Scenario
@@ -54,6 +55,7 @@ STEADY_WITHIN_UNCOMPRESSED = (
 )
 SETTLE = 2.0  # real seconds of traffic after the end and its drain: what is live then is what users are left with
 DRAIN_AT_MOST = 30.0  # of which users are watched
+LOAD_SPARE = 300.0  # seconds that tasks which nobody stops outlive the longest run
 log = logging.getLogger("rehearse.runner")
 NOT_IMPLEMENTED = "NotImplemented"  # how an emulated target refuses, by name, what it does not do
 PATIENCE = 900.0  # beyond every wait that was declared; CodeDeploy's own limits end a deployment before that
@@ -209,9 +211,7 @@ class Rehearsal:
 
     @contextmanager
     def _users(self, stack: Stack) -> Iterator[None]:
-        url, host = stack.url(PRODUCTION_PORT), stack.load_balancer.dns_name
-        feed = users.feed(self.scenario, url, host, self._on_line, home=self.home, listen=self.locust_listens)
-        within = users.WORKERS_COME_WITHIN if self.locust_listens else users.FIRST_ANSWER_WITHIN
+        feed, within = self._feed(stack)
         try:
             until(
                 lambda: self.summary.requests or not feed.running,
@@ -226,6 +226,21 @@ class Rehearsal:
         finally:
             feed.stop()
 
+    def _feed(self, stack: Stack) -> tuple[LineFeed | EcsFeed, float]:
+        """The traffic, and the seconds that its first answer may take."""
+        ground, listen = self.target.load, self.locust_listens
+        if self.scenario.traffic.engine == "locust" and ground is not None and listen is None:
+            seconds = COMES_WITHIN + self._longest + LOAD_SPARE
+            return users.feed_on_ecs(self.scenario, stack, ground, self._on_line, seconds=seconds), COMES_WITHIN
+        url, host = stack.url(PRODUCTION_PORT), stack.load_balancer.dns_name
+        feed = users.feed(self.scenario, url, host, self._on_line, home=self.home, listen=listen)
+        return feed, users.WORKERS_COME_WITHIN if listen else users.FIRST_ANSWER_WITHIN
+
+    @property
+    def _longest(self) -> float:
+        """Seconds after which a deployment that has not ended is given up."""
+        return self.plan.give_up_after_seconds + self.plan.waits_seconds + PATIENCE
+
     def _on_line(self, line: Line) -> None:
         if isinstance(line, RequestDone):
             self.summary.add(line)
@@ -235,7 +250,7 @@ class Rehearsal:
         """Until every deployment has ended: do what the scenario does on the way, and give up when green does not come up."""
         patience = Patience(self.plan.give_up_after_seconds, clock.monotonic(), _seen=observer.rounds)
         began, gave_up, next_waits = clock.monotonic(), False, 0.0
-        limit = self.plan.give_up_after_seconds + self.plan.waits_seconds + PATIENCE
+        limit = self._longest
         while True:
             view, now = observer.view, clock.monotonic()
             for planned in agenda.due(view, deployment, now):

@@ -1,17 +1,22 @@
-"""The simulated users of a scenario: by one probe, or by Locust's workers."""
+"""The simulated users of a scenario: by one probe, or by Locust's workers, which are processes here or tasks of ECS."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harness.driver import Stack, elbv2
+from harness.driver.elbv2 import PRODUCTION_PORT
+from harness.driver.load_tasks import LoadGround
 from harness.load.feed import LocustFeed
 from harness.load.plan import Plan
 from harness.probe.asks import Ask
 from harness.probe.client import Options
 from harness.probe.feed import Feed, Line, LineFeed
+from harness.runner.ecs_feed import EcsFeed
 from harness.scenario import Scenario
 
 FIRST_ANSWER_WITHIN = 30.0
@@ -33,6 +38,20 @@ def feed(
         host_header=host,
         more=options(scenario),
     )
+
+
+def feed_on_ecs(
+    scenario: Scenario, stack: Stack, ground: LoadGround, on_line: Callable[[Line], None], *, seconds: float
+) -> EcsFeed:
+    """The same, by tasks of the stack: they reach the load balancer by its private addresses, as its security group knows them."""
+    balancer, session = stack.load_balancer, stack.session
+
+    def asked() -> Plan:
+        addresses = elbv2.private_addresses(session, balancer)
+        listeners = tuple(ground.way(one, PRODUCTION_PORT) for one in addresses)
+        return replace(plan(scenario, stack.url(PRODUCTION_PORT), balancer.dns_name), listeners=listeners)
+
+    return EcsFeed(asked, session, ground, seconds=seconds, on_line=on_line)
 
 
 def plan(scenario: Scenario, url: str, host: str) -> Plan:

@@ -23,6 +23,7 @@ from harness.aws.settings import AwsSettings
 from harness.clock import utc
 from harness.driver import Session
 from harness.driver.elbv2 import LoadBalancer
+from harness.driver.load_tasks import Way
 from harness.errors import TargetUnavailable, UsageError
 from harness.scenario import Scenario
 from harness.targets import base, emulators, local
@@ -134,6 +135,7 @@ def opened(asked: Asked) -> Iterator[Target]:
         instance = _instance(deployment)
         architecture = architecture_of(session, wanted, instance)
         local.build_images(asked.home, where.runtime, asked.scenarios, asked.app, architecture)
+        _enough_workers(asked.scenarios, deployment)
         repository = deployment.outputs["RepositoryName"]
         pushed = pushing.push_all(session, asked.home, where.runtime, repository, architecture, asked.scenarios)
         fits = plan.instance_type(session, instance) if instance else None
@@ -150,7 +152,8 @@ def _guarded(session: Session, wanted: AwsSettings, asked: Asked) -> Deployment:
     guards.check(facts, guards.PLACE)
     deployment = the_one(session, wanted, go.deployment)
     facts.time_left = deployment.seconds_left()
-    facts.plan = lambda: planned(session, wanted, _profile(deployment), asked.scenarios, "service" in deployment.stacks)
+    lasting, workers = "service" in deployment.stacks, ground.load_workers(deployment)
+    facts.plan = lambda: planned(session, wanted, _profile(deployment), asked.scenarios, lasting, workers)
     guards.check(facts, guards.GUARDS[len(guards.PLACE) :])
     return deployment
 
@@ -177,7 +180,7 @@ def planned(
     profile: settings.Profile,
     scenarios: Sequence[Scenario],
     lasting: bool,
-    ttl: float | None = None,
+    load_workers: int = 0,
 ) -> plan.Plan:
     """What it costs and how long it takes here. Raises ClientError, HarnessError."""
     instance = wanted.instance_type if profile == "seed" else None
@@ -190,7 +193,7 @@ def planned(
         architecture=architecture_of(session, wanted, instance),
         lasting=lasting,
         instance=plan.instance_type(session, instance) if instance else None,
-        ttl=ttl,
+        load_workers=load_workers,
     )
 
 
@@ -228,8 +231,11 @@ def _target(
         reach=_reach if endpoint is None else local.reach_of(endpoint),
         waits=nothing if endpoint is None else local.waits_of(endpoint),
         digest=lambda image: pushed[image].digest if image in pushed else None,
-        unsupported=lambda scenario: local.unsupported(scenario) or _lacking(scenario, deployment),
+        unsupported=lambda scenario: (
+            local.unsupported(scenario) or _lacking(scenario, deployment, str(status["runtime"]) if status else None)
+        ),
         network=ground.network_of(deployment, architecture, known),
+        load=ground.load_of(deployment, _as_it_is if endpoint is None else _way_of(endpoint)),
         pace=1.0 if status is None else float(status.get("compress", 1.0)),
         chain=chain(where),
         tags=tags,
@@ -238,12 +244,39 @@ def _target(
     )
 
 
-def _lacking(scenario: Scenario, deployment: Deployment) -> str | None:
-    """What the stack has no role for."""
+def _lacking(scenario: Scenario, deployment: Deployment, emulated_runtime: str | None) -> str | None:
+    """What the stack has no role for, and what an emulator cannot do for it."""
+    if emulated_runtime == "docker" and scenario.traffic.engine == "locust" and ground.load_workers(deployment):
+        return "traffic.engine: locust with load workers: the emulator's containers do not reach each other (run it with processes)"
     denied = any(hook.callback_denied for hook in scenario.deploy.hooks.values())
     if denied and "DeniedHookRoleArn" not in deployment.outputs:
         return "callback_denied: the stack has no role for a function that may not report to CodeDeploy"
     return None
+
+
+def _enough_workers(scenarios: Sequence[Scenario], deployment: Deployment) -> None:
+    """Raises UsageError where a scenario asks for more workers than the stack has. Where it has none, they run on this machine."""
+    most = ground.load_workers(deployment)
+    for one in scenarios:
+        if one.traffic.engine == "locust" and most and one.traffic.shared_by > most:
+            raise UsageError(
+                f"{one.id}: traffic.workers is {one.traffic.shared_by}, and stack {deployment.id} has {most} load workers: "
+                f"rehearse aws up --load-workers {one.traffic.shared_by}"
+            )
+
+
+def _as_it_is(address: str, port: int) -> tuple[str, int]:
+    return address, port
+
+
+def _way_of(endpoint: str) -> Way:
+    """On an emulator tasks are on this machine, and a private address leads nowhere: it says where what has it listens."""
+
+    def way(address: str, port: int) -> tuple[str, int]:
+        told = emulators.ask(endpoint, f"/_rehearsal/way?address={address}&port={port}")
+        return str(told["host"]), int(told["port"])
+
+    return way
 
 
 def _reach(load_balancer: LoadBalancer, port: int) -> str:

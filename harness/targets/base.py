@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from harness.driver import Network
 from harness.driver.elbv2 import LoadBalancer
+from harness.driver.load_tasks import LoadGround
 from harness.scenario import OwnApp, Scenario
 
 RuntimeAsked = Literal["auto", "docker", "process"]
@@ -65,6 +66,7 @@ class Target:
     not one and the same, in the report's words. `not_shown` names the expectations that cannot be shown here, and why: `users` is
     all of `users.*`.
     `digest` is that of an image (`name:tag`), None where it is not known.
+    `load` is what Locust's workers can be tasks of; without it they are processes of this machine.
     `network` is what lies under the scenarios where it is there already; else the driver makes it. `pace` is by how much the
     endpoint's own clock divides AWS's waits, where a run has no say in it. `chain`, `tags`: of the driver's Session. `at_once` is
     how many scenarios run side by side, `look_every` the seconds between two looks of an observer.
@@ -83,6 +85,7 @@ class Target:
     executed: Mapping[str, str] = field(default_factory=dict)
     not_shown: Callable[[Scenario], Mapping[str, str]] = all_is_shown
     network: Network | None = None
+    load: LoadGround | None = None
     pace: float | None = None
     chain: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)

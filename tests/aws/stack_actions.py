@@ -102,17 +102,6 @@ ACTIONS: Mapping[str, str] = {
         route53:ChangeResourceRecordSets route53:GetChange route53:GetHostedZone route53:ListResourceRecordSets""",
     "AWS::Scheduler::Schedule": """
         iam:PassRole scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule""",
-    "AWS::ServiceDiscovery::Instance": """
-        route53:ChangeResourceRecordSets servicediscovery:DeregisterInstance servicediscovery:GetInstance
-        servicediscovery:GetOperation servicediscovery:RegisterInstance""",
-    "AWS::ServiceDiscovery::PrivateDnsNamespace": """
-        ec2:DescribeRegions ec2:DescribeVpcs route53:CreateHostedZone route53:DeleteHostedZone route53:GetHostedZone
-        route53:ListHostedZonesByName servicediscovery:CreatePrivateDnsNamespace servicediscovery:DeleteNamespace
-        servicediscovery:GetNamespace servicediscovery:GetOperation servicediscovery:ListTagsForResource
-        servicediscovery:TagResource""",
-    "AWS::ServiceDiscovery::Service": """
-        servicediscovery:CreateService servicediscovery:DeleteService servicediscovery:GetService
-        servicediscovery:ListTagsForResource servicediscovery:TagResource servicediscovery:UpdateService""",
 }
 # Of templates with a parameter that is read from SSM when the stack is made.
 FOR_PARAMETERS = "ssm:GetParameters"

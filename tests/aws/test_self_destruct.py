@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import compression, images
-from harness.driver import Session, capacity
+from harness import __version__, compression, images
+from harness.aws import load_image
+from harness.driver import Session, capacity, load_tasks
 from harness.driver.elbv2 import LoadBalancer
 from harness.driver.names import Names
 from harness.driver.network import Network
 from harness.driver.stack import Stack
+from harness.load.plan import TASK_MASTER
 from harness.scenario import Scenario, load
 from tests.aws.stacked import Deployment, until
 from tests.emulator.conftest import ROOT, Running, start_emulator, stop_emulator
@@ -22,6 +24,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("self-destruct")
     for revision in ("v1", "v2"):
         images.build(home, "process", revision=revision)
+    load_image.build(home, "process", images.architecture_of_this_machine())
     running = start_emulator(home, "--compress", "60")
     yield running
     stop_emulator(running)
@@ -54,6 +57,8 @@ def stacks(deployment: Deployment, expires: str) -> None:
     deployment.make("network", "network-lean", CallerCidr="127.0.0.1/32")
     deployment.make("certificate", DomainName="shop.example.com")
     deployment.make("cluster", "cluster-lean")
+    taken = deployment.taking("TaskSecurityGroup", "BalancerSecurityGroup", "ExecutionRoleArn")
+    deployment.make("locust", **taken, ImageUri=f"{load_image.NAME}:{__version__}")
 
 
 def provisioned(emulator: Running, deployment: Deployment, folder: Path) -> Stack:
@@ -77,11 +82,27 @@ def provisioned(emulator: Running, deployment: Deployment, folder: Path) -> Stac
 
     stack = Stack(told, compression.compression_for(told, 60), session, network, Names(told.id, deployment.id), reach)
     stack.provision()
-    capacity.instance_profile(
-        session, stack.undo, stack.names.own_cluster(session.tags)
-    )  # of a scenario's own instances
+    capacity.instance_profile(session, stack.undo, stack.names.own_cluster(session.tags))
+    worker_that_nobody_stops(session, out)
     stack.deploy(told.release.to)
     return stack
+
+
+def worker_that_nobody_stops(session: Session, out: dict[str, str]) -> None:
+    """Of Locust, whose run was killed: it keeps cluster and network from going."""
+    ground = load_tasks.LoadGround(
+        task_definition=out["LoadTaskDefinitionArn"],
+        log_group=out["LoadLogGroupName"],
+        most=int(out["LoadWorkers"]),
+        cluster=out["ClusterName"],
+        subnets=tuple(out["TaskSubnets"].split(",")),
+        security_group=out["TaskSecurityGroup"],
+        public=True,
+        way=lambda address, port: (address, port),
+    )
+    (worker,), failures = load_tasks.run(session, ground, 1, {TASK_MASTER: "127.0.0.1:9"})
+    assert failures == []
+    until(lambda: load_tasks.look(session, ground, [worker])[0].status == "RUNNING", 20, "the worker to run")
 
 
 def in_utc(after: float) -> str:
