@@ -33,7 +33,7 @@ ValidateTemplateInput: TemplateBody TemplateURL
 
 # Answers NotImplemented and is named, before the operation is looked at.
 REFUSED = """
-CreateChangeSetInput: ImportExistingResources DisableValidation RollbackConfiguration ResourceTypes
+CreateChangeSetInput: DisableValidation RollbackConfiguration ResourceTypes
     ResourcesToImport DeploymentMode
 CreateStackInput: DisableValidation StackPolicyBody StackPolicyURL RollbackConfiguration ResourceTypes
     RetainExceptOnCreate
@@ -64,6 +64,12 @@ RECORDED = (
         CreateStackInput: NotificationARNs
         UpdateStackInput: NotificationARNs
         CreateChangeSetInput: NotificationARNs
+        """,
+    ),
+    (
+        "nothing is imported: a resource that is there already fails the stack, as it does without this (CDK's bootstrap asks for it)",
+        """
+        CreateChangeSetInput: ImportExistingResources
         """,
     ),
     (
