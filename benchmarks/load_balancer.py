@@ -113,6 +113,8 @@ async def added(contestants: list[Contestant], direct: Contestant, rounds: int, 
 async def latency(folder: Path, target: int, rounds: int, seconds: float) -> None:
     """1,000 requests/s whatever comes back, timed from when they were due; the API side idle, and then as busy as it can be."""
     async with rehearse(folder, target) as one, haproxy(folder, target) as other:
+        for contestant in (one, other):  # on any core, as the emulator starts its own
+            os.sched_setaffinity(contestant.pid, range(os.cpu_count() or 1))
         ways = (
             ("straight to the backend", target, False),
             ("through HAProxy", other.port, False),
