@@ -7,10 +7,10 @@ fit. A role that IAM does not know is taken to allow everything, as CodeDeploy's
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 from harness.emulator.cloud import AwsError, Caller, Cloud
+from harness.emulator.iam_policies import names_action, own_documents, statements_of
 
 TOKEN = "rehearse-function"  # a token is this, the role's ARN and the function's name
 
@@ -48,35 +48,26 @@ async def need(cloud: Cloud, caller: Caller, action: str) -> None:
         )
 
 
-async def _documents(cloud: Cloud, caller: Caller, role: str) -> AsyncIterator[Mapping[str, Any]]:
+async def _documents(cloud: Cloud, caller: Caller, role: str) -> AsyncIterator[Any]:
     async def iam(operation: str, **request: str) -> dict[str, Any]:
         return await cloud.call(caller, "iam", operation, **request)
 
-    for name in (await iam("ListRolePolicies", RoleName=role))["PolicyNames"]:
-        yield (await iam("GetRolePolicy", RoleName=role, PolicyName=name))["PolicyDocument"]
+    async for own in own_documents(cloud, caller, role):
+        yield own
     for one in (await iam("ListAttachedRolePolicies", RoleName=role))["AttachedPolicies"]:
         arn = one["PolicyArn"]
         version = (await iam("GetPolicy", PolicyArn=arn))["Policy"]["DefaultVersionId"]
         yield (await iam("GetPolicyVersion", PolicyArn=arn, VersionId=version))["PolicyVersion"]["Document"]
 
 
-def allows(documents: Iterable[Mapping[str, Any]], action: str) -> bool:
+def allows(documents: Iterable[Any], action: str) -> bool:
     """An explicit Deny wins over every Allow; without either the answer is no."""
-    statements = [statement for document in documents for statement in _list(document.get("Statement"))]
+    statements = [statement for document in documents for statement in statements_of(document)]
     effects = {statement["Effect"] for statement in statements if _speaks_of(statement, action)}
     return "Allow" in effects and "Deny" not in effects
 
 
 def _speaks_of(statement: Mapping[str, Any], action: str) -> bool:
-    def named(patterns: Any) -> bool:
-        return any(fnmatchcase(action.lower(), str(pattern).lower()) for pattern in _list(patterns))
-
     if "NotAction" in statement:
-        return not named(statement["NotAction"])
-    return named(statement.get("Action"))
-
-
-def _list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+        return not names_action(statement["NotAction"], action)
+    return names_action(statement.get("Action"), action)

@@ -8,15 +8,14 @@ A role that IAM does not know when the group is written is taken to allow everyt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from harness.emulator.cloud import AwsError, Caller, Cloud
 from harness.emulator.deploy.deployment import DeploymentFailed
 from harness.emulator.deploy.guard import Guard
+from harness.emulator.iam_policies import names_action, names_resource, own_documents, statements_of
 from harness.emulator.services.codedeploy_state import DeploymentGroup
 
 LIMITED, PREFIX, INVOKE = "AWSCodeDeployRoleForECSLimited", "CodeDeployHook_", "lambda:InvokeFunction"
@@ -60,34 +59,25 @@ class ServiceRole:
         named = function.rpartition(":function:")[2]
         statements = [
             statement
-            for name in (await self._iam("ListRolePolicies"))["PolicyNames"]
-            for statement in statements_of((await self._iam("GetRolePolicy", PolicyName=name))["PolicyDocument"])
+            async for document in own_documents(self.cloud, self.caller, self._name)
+            for statement in statements_of(document)
         ]
         concerned = [one for one in statements if concerns(one, INVOKE, function)]
         if any(one["Effect"] == "Deny" for one in concerned):
             return False
         return bool(concerned) or (bool(attached) and named.startswith(PREFIX))
 
-    async def _iam(self, operation: str, **more: str) -> dict[str, Any]:
-        return await self.cloud.call(self.caller, "iam", operation, RoleName=self.arn.rsplit("/", 1)[-1], **more)
+    @property
+    def _name(self) -> str:
+        return self.arn.rsplit("/", 1)[-1]
 
-
-def statements_of(document: Any) -> list[dict[str, Any]]:
-    """A policy document's; a single one need not be in a list."""
-    found = (json.loads(document) if isinstance(document, str) else document)["Statement"]
-    return found if isinstance(found, list) else [found]
+    async def _iam(self, operation: str) -> dict[str, Any]:
+        return await self.cloud.call(self.caller, "iam", operation, RoleName=self._name)
 
 
 def concerns(statement: Mapping[str, Any], action: str, resource: str) -> bool:
-    """Whether the statement is about this action on this resource. Actions are read in any case of letters."""
-    actions, resources = (_listed(statement.get(member)) for member in ("Action", "Resource"))
-    return any(fnmatchcase(action.lower(), one.lower()) for one in actions) and any(
-        fnmatchcase(resource, one) for one in resources
-    )
-
-
-def _listed(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [value] if value else []
+    """Whether the statement is about this action on this resource."""
+    return names_action(statement.get("Action"), action) and names_resource(statement.get("Resource"), resource)
 
 
 class RoleGuard(Guard):
