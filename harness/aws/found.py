@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
 from harness import clock
 from harness.driver import Session
+from harness.errors import StepFailed
 
 DEPLOYMENT, OWNER, EXPIRES, PROFILE, RUN = (
     f"rehearsal:{name}" for name in ("deployment", "owner", "expires", "profile", "run")
@@ -132,25 +135,16 @@ def tagged(session: Session, wanted: Mapping[str, str | None]) -> Iterator[tuple
 
 
 def pages(session: Session, service: str, operation: str, member: str, /, **request: Any) -> Iterator[Any]:
-    """Every element of `member` over all pages, whatever this service calls its tokens."""
-    asked = dict(request)
-    while True:
-        answer = session.call(service, operation, **asked)
-        yield from answer.get(member) or ()
-        following = next(((to, answer[out]) for out, to in TOKENS if answer.get(out)), None)
-        if following is None:
-            return
-        asked = {**request, following[0]: following[1]}
-
-
-# What an answer calls its token, and what the next request calls it.
-TOKENS: Sequence[tuple[str, str]] = (
-    ("NextToken", "NextToken"),
-    ("PaginationToken", "PaginationToken"),
-    ("NextMarker", "Marker"),
-    ("Marker", "Marker"),
-    ("nextToken", "nextToken"),
-)
+    """Every element of `member` over all pages. Raises as Session.call does."""
+    client = session.client(service)
+    if not client.can_paginate(operation):
+        yield from session.call(service, operation, **request).get(member) or ()
+        return
+    try:
+        for page in client.get_paginator(operation).paginate(**request):
+            yield from page.get(member) or ()
+    except BotoCoreError as error:
+        raise StepFailed(f"{service}:{operation}", error) from error
 
 
 def _seconds(written: str | None) -> float | None:
