@@ -97,7 +97,7 @@ def test_core_pack_leaves_nothing_running(pack: Run):
 
 
 @pytest.mark.parametrize("scenario", HAPPY)
-def test_happy_scenario_fails_none_of_500_requests(pack: Run, scenario: str):
+def test_happy_scenario_fails_none_of_at_least_500_requests(pack: Run, scenario: str):
     requests = journal.of(pack.events(scenario), journal.RequestDone)
     assert len(requests) >= 500
     assert [one for one in requests if one.status != 200] == []
