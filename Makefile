@@ -36,7 +36,7 @@ test: setup  ## the tests, under 8 minutes
 
 .PHONY: test-slow
 test-slow: setup  ## the long tests: soak, kills, the core pack on containers
-	@$(PYTEST) -m slow
+	@$(PYTEST) -m slow -n 2 --dist loadfile
 
 .PHONY: check
 check: setup  ## ruff, mypy strict, the architecture and documentation tests
