@@ -78,7 +78,7 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def do_run(asked: argparse.Namespace) -> int:
-    from harness import clock, scenario
+    from harness import directory, scenario
     from harness.runner.run import RunAsked, run
 
     if asked.out is not None and asked.out.exists() and not asked.out.is_dir():
@@ -89,7 +89,7 @@ def do_run(asked: argparse.Namespace) -> int:
         RunAsked(
             scenarios=_scenarios(asked.scenario),
             home=_home(),
-            out=asked.out or _home() / "runs" / clock.utc().strftime("%Y-%m-%dT%H-%M-%S"),
+            out=asked.out or directory.of_a_new_run(_home() / "runs"),
             numbered=asked.out is None,
             target=asked.target,
             endpoint=asked.endpoint,
@@ -282,8 +282,11 @@ def do_doctor(asked: argparse.Namespace) -> int:
 
 
 def _home() -> Path:
-    """The state directory: .rehearsal of the working directory, or REHEARSAL_HOME."""
-    return Path(os.environ.get("REHEARSAL_HOME") or ".rehearsal").resolve()
+    """The state directory: .rehearsal of the working directory, or REHEARSAL_HOME. Raises UsageError."""
+    home = Path(os.environ.get("REHEARSAL_HOME") or ".rehearsal").resolve()
+    if home.exists() and not home.is_dir():
+        raise UsageError(f"the state directory {home} cannot be made: a file is in its place")
+    return home
 
 
 def _compression(text: str) -> float | Literal["auto"]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness import clock
 from harness.errors import UsageError
+
+
+def of_a_new_run(runs: Path) -> Path:
+    """A directory in `runs` by the time it begins, UTC. A run of the same second has it too (`RunAsked.numbered`)."""
+    return runs / clock.utc().strftime("%Y-%m-%dT%H-%M-%S")
 
 
 def made(path: Path, what: str) -> Path:

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "errors": set(),
-    "directory": {"errors"},
+    "directory": {"clock", "errors"},
+    "owner": set(),
     "look": {"words"},
     "words": set(),
     "images": {"clock", "directory", "errors"},
@@ -22,15 +23,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "expectations": {"clock", "errors", "journal", "scenario", "compression"},
     "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look", "words"},
     "probe": {"clock", "errors", "journal"},
-    "load": {"clock", "errors", "probe"},
+    "load": {"clock", "errors", "owner", "probe"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
     "aws": {"clock", "errors", "driver", "images", "scenario", "compression"},
-    "targets": {"clock", "directory", "errors", "driver", "images", "scenario", "aws"},
+    "targets": {"clock", "directory", "errors", "driver", "images", "owner", "scenario", "aws"},
     "picture": {"journal", "scenario", "compression", "look", "words"},
     "progress": {"clock", "errors", "journal", "look", "picture", "words"},
     "dashboard": {
-        *("clock", "errors", "journal", "scenario", "expectations", "look", "picture", "report", "words"),
+        *("clock", "directory", "errors", "journal", "scenario", "expectations", "look", "picture", "report", "words"),
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},

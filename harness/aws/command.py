@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from harness import clock, images, scenario
+from harness import clock, directory, images, scenario
 from harness.aws import found, guards, load_image, settings
 from harness.aws import ground as grounds
 from harness.aws import images as pushing
@@ -312,7 +312,7 @@ def _run_asked(asked: argparse.Namespace, context: Context, go: GoAhead) -> RunA
     return RunAsked(
         scenarios=context.scenarios(asked.scenario),
         home=context.home(),
-        out=asked.out or context.home() / "runs" / clock.utc().strftime("%Y-%m-%dT%H-%M-%S"),
+        out=asked.out or directory.of_a_new_run(context.home() / "runs"),
         numbered=asked.out is None,
         target="aws",
         endpoint=asked.endpoint,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from harness import clock
+from harness import clock, directory
 from harness.dashboard.runs import Run
 from harness.driver import Session, codedeploy, error_code
 from harness.errors import HarnessError, UsageError
@@ -69,7 +69,7 @@ class Starter:
         known = self.known()
         if wanted not in known:
             raise UsageError(f"there is no scenario {wanted} in {self.scenarios}")
-        out = self.runs / clock.utc().strftime("%Y-%m-%dT%H-%M-%S")
+        out = directory.of_a_new_run(self.runs)
         out.mkdir(parents=True, exist_ok=True)
         log = out / "rehearse.log"
         command = [sys.executable, "-m", "harness.cli", "run", "--out", str(out), *self.options, str(known[wanted][0])]

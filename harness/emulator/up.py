@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness import clock, images
-from harness.emulator import bind, settings
+from harness.emulator import bind, settings, upstream
 from harness.emulator.alb.plane import Plane
 from harness.emulator.cloud import Cloud
 from harness.emulator.delegate import Delegate, delegate_of, drives_of
@@ -110,10 +110,19 @@ class Emulator:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"started": clock.now(), **self.status()}))
         try:
+            await self._name_the_silent()
             print(f"ready {self.cloud.endpoint}", flush=True)
             await self._stop.wait()
         finally:
             record.unlink(missing_ok=True)
+
+    async def _name_the_silent(self) -> None:
+        """No error: of two that start side by side, the other may be the slower one."""
+        for url in sorted({self._options.delegate, *self._drives.values()} - {"moto"}):
+            if not await upstream.answers(url):
+                print(
+                    f"{url} does not answer yet; what is for it is refused until it does", file=sys.stderr, flush=True
+                )
 
     def status(self) -> dict[str, Any]:
         """The contract of `rehearse status --json`."""

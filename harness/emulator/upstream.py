@@ -89,6 +89,15 @@ class Upstream:
             await self._session.close()
 
 
+async def answers(url: str) -> bool:
+    """Whether anything speaks HTTP there by now."""
+    try:
+        async with asyncio.timeout(CONNECTING), pass_through() as session, session.get(url, allow_redirects=False):
+            return True
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
 def pass_through(**options: Any) -> aiohttp.ClientSession:
     """A session that adds nothing to what it sends and changes nothing of what it gets. `options`: the connector's."""
     return aiohttp.ClientSession(

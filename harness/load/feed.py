@@ -10,12 +10,13 @@ from pathlib import Path
 
 import psutil
 
+from harness import owner
 from harness.errors import UsageError
 from harness.load.plan import Plan
 from harness.probe.feed import Line, LineFeed
 
 MARKER = (
-    "REHEARSAL_LOAD_OF"  # in the environment of master and workers: state directory, and pid and start time of the run
+    "REHEARSAL_LOAD_OF"  # in the environment of master and workers: the state directory, and the run that owns them
 )
 NOT_INSTALLED = "traffic.engine: locust needs Locust, which is not installed: pip install 'rehearse[load]'"
 
@@ -28,8 +29,7 @@ class LocustFeed(LineFeed):
         command = [sys.executable, "-m", "harness.load", "--plan", json.dumps(plan.told())]
         if listen:
             command += ["--listen", listen, "--workers-from-elsewhere"]
-        run = psutil.Process()
-        marker = {MARKER: f"{home.resolve()} {run.pid} {run.create_time()}"}
+        marker = {MARKER: f"{home.resolve()} {owner.this_process()}"}
         timeout = plan.options.timeout
         super().__init__(command, timeout=timeout, on_line=on_line, who="Locust", environment=marker)
 
@@ -56,16 +56,9 @@ def sweep(home: Path) -> list[str]:
 def _left_behind(home: Path) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         try:
-            *where, pid, started = process.environ().get(MARKER, "0 0").split(" ")
+            where, _, run = process.environ().get(MARKER, "").rpartition(" ")
             ended = process.status() == psutil.STATUS_ZOMBIE
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        if " ".join(where) == str(home) and not ended and not _lives(int(pid), float(started)):
+        if where == str(home) and not ended and not owner.lives(run):
             yield process
-
-
-def _lives(pid: int, started: float) -> bool:
-    try:
-        return psutil.Process(pid).create_time() == started
-    except psutil.NoSuchProcess:
-        return False

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from harness import owner
 from harness.errors import TargetUnavailable, UsageError
 from harness.targets.starting import STOPS_WITHIN
 
-RUNNER = "REHEARSAL_RUNNER"  # in the environment of an emulator that belongs to one run: "<pid>:<start time>"
+RUNNER = "REHEARSAL_RUNNER"  # in the environment of an emulator that belongs to one run, which it names
 ASK_TIMEOUT = 10.0
 
 
@@ -66,19 +67,12 @@ def orphaned(process: psutil.Process) -> bool:
         runner = process.environ().get(RUNNER)
     except psutil.Error:
         return False
-    if not runner:
-        return False
-    pid, _, started = runner.partition(":")
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
-    except psutil.NoSuchProcess:
-        return True
+    return runner is not None and not owner.lives(runner)
 
 
 def mark() -> dict[str, str]:
     """The environment that ties an emulator to this process."""
-    own = psutil.Process()
-    return {RUNNER: f"{own.pid}:{own.create_time():.2f}"}
+    return {RUNNER: owner.this_process()}
 
 
 def the_one(home: Path, port: int | None) -> Emulator:

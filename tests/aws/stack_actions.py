@@ -85,6 +85,8 @@ ACTIONS: Mapping[str, str] = {
     "AWS::IAM::OIDCProvider": """
         iam:CreateOpenIDConnectProvider iam:DeleteOpenIDConnectProvider iam:GetOpenIDConnectProvider
         iam:TagOpenIDConnectProvider""",
+    "AWS::IAM::Policy": """
+        iam:DeleteRolePolicy iam:GetRolePolicy iam:PutRolePolicy""",
     "AWS::IAM::Role": """
         iam:AttachRolePolicy iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:DetachRolePolicy iam:GetRole iam:GetRolePolicy
         iam:ListAttachedRolePolicies iam:ListRolePolicies iam:PutRolePolicy iam:TagRole iam:UntagRole

@@ -79,11 +79,16 @@ def plain(value: Any) -> Any:
 
 
 def policies(path: Path) -> list[tuple[str, Any]]:
+    """Those of a role, and those that stand alone because several roles have them."""
     return [
         (f"{path.stem}.{name}.{one['PolicyName']}", plain(one["PolicyDocument"]))
         for name, resource in template(path)["Resources"].items()
-        for one in (resource.get("Properties") or {}).get("Policies", [])
+        for one in _policies_of(resource["Type"], resource.get("Properties") or {})
     ]
+
+
+def _policies_of(kind: str, properties: dict[str, Any]) -> list[Any]:
+    return [properties] if kind == "AWS::IAM::Policy" else list(properties.get("Policies", []))
 
 
 def findings(document: Any) -> list[Any]:

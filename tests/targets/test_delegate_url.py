@@ -54,7 +54,9 @@ def test_object_passes_in_both_directions_and_head_tells_its_length(front: Runni
     assert s3.get_object(Bucket="passes", Key="a/b c")["Body"].read() == body
 
 
-def test_delegate_that_is_gone_is_said_in_the_protocol_of_the_service(tmp_path: Path):
+def test_delegate_that_is_gone_is_said_at_the_start_and_in_the_protocol_of_the_service(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
     one = start_emulator(tmp_path, "--delegate", "http://127.0.0.1:1")
     try:
         for service, call in (("sqs", "list_queues"), ("iam", "list_roles")):
@@ -63,6 +65,7 @@ def test_delegate_that_is_gone_is_said_in_the_protocol_of_the_service(tmp_path: 
         assert one.client("ecs").list_clusters()["clusterArns"] == []
     finally:
         stop_emulator(one)
+    assert "http://127.0.0.1:1 does not answer yet; what is for it is refused until it does" in capfd.readouterr().err
 
 
 def test_answer_that_breaks_off_at_the_delegate_breaks_off_for_the_client(front: Running, upstream: FakeLocalStack):

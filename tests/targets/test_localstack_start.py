@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness import owner
 from harness.targets import emulators, starting
 from harness.targets.localstack import container, core
 from tests.emulator.conftest import ROOT
@@ -43,7 +44,7 @@ def test_container_of_a_run_that_is_gone_is_swept_and_one_of_a_living_run_is_not
     labels = {container.HOME_LABEL: str(tmp_path)}
     gone = client.containers.create("rehearse-base:latest", labels={**labels, container.RUNNER_LABEL: "999999:1.00"})
     mine = client.containers.create(
-        "rehearse-base:latest", labels={**labels, container.RUNNER_LABEL: emulators.mark()[emulators.RUNNER]}
+        "rehearse-base:latest", labels={**labels, container.RUNNER_LABEL: owner.this_process()}
     )
     try:
         assert container.sweep(tmp_path) == [f"LocalStack's container {gone.short_id}, whose run is gone"]

@@ -170,7 +170,13 @@ def test_results_do_not_go_into_a_file(place: Path):
     assert (said.code, said.error) == (2, "--out a.yaml: it must be a directory")
 
 
-@pytest.mark.parametrize("words", [("run", "a.yaml"), ("up", "--port=0"), ("up", "--port=0", "--detach"), ("build",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("run", "a.yaml"), ("up", "--port=0"), ("up", "--port=0", "--detach"), ("build",)),
+        *(("status",), ("down",), ("sweep",), ("dashboard", "--port=0")),
+    ],
+)
 def test_state_directory_that_cannot_be_made_is_named(place: Path, words: tuple[str, ...]):
     (place / "state").write_text("a file in the way")
     write(place, EXAMPLE)

@@ -11,10 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from harness import owner
 from harness.errors import TargetUnavailable
-from harness.targets import emulators
 from harness.targets.localstack.endpoint import DEFAULT_PORT, TOKEN
 
 IMAGE = "localstack/localstack:2026.3.0"  # the version whose behaviour was surveyed; one image for every plan
@@ -48,7 +46,6 @@ def described(home: Path, token: str) -> Any:
     from testcontainers.core.wait_strategies import HttpWaitStrategy
 
     testcontainers_config.ryuk_disabled = True
-    runner = emulators.mark()[emulators.RUNNER]
     listen = ",".join(f"0.0.0.0:{port}" for port in (DEFAULT_PORT, *LISTENER_PORTS))  # inside the container
     container: Any = (
         LocalStackContainer(image=IMAGE, edge_port=DEFAULT_PORT, region_name="us-east-1")
@@ -56,7 +53,7 @@ def described(home: Path, token: str) -> Any:
         .with_env("GATEWAY_LISTEN", listen)
         .with_env("DISABLE_EVENTS", "1")
         .with_volume_mapping(SOCKET, SOCKET, "rw")
-        .with_kwargs(labels={HOME_LABEL: str(home), RUNNER_LABEL: runner})
+        .with_kwargs(labels={HOME_LABEL: str(home), RUNNER_LABEL: owner.this_process()})
         .waiting_for(
             HttpWaitStrategy(DEFAULT_PORT, "/_localstack/init")
             .for_response_predicate(lambda body: '"READY": true' in body)
@@ -120,7 +117,7 @@ def sweep(home: Path) -> list[str]:
         return []
     try:
         for one in client.containers.list(all=True, filters={"label": f"{HOME_LABEL}={home}"}):
-            if _alive(one.labels.get(RUNNER_LABEL, "")):
+            if owner.lives(one.labels.get(RUNNER_LABEL, "")):
                 continue
             try:
                 one.remove(force=True, v=True)
@@ -132,11 +129,3 @@ def sweep(home: Path) -> list[str]:
     finally:
         client.close()
     return removed
-
-
-def _alive(runner: str) -> bool:
-    pid, _, started_at = runner.partition(":")
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == started_at
-    except (ValueError, psutil.NoSuchProcess):
-        return False
