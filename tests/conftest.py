@@ -1,6 +1,7 @@
 """Shared by all tests: what a container test needs, and who says so when it is missing."""
 
 import os
+import signal
 from functools import cache
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from harness import images
 
 os.environ["LC_ALL"] = "C.UTF-8"  # the terminal speaks the locale's language, and most tests read English
+# A shell starts what it puts in the background deaf to Ctrl-C, and so would be the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache
