@@ -16,18 +16,15 @@ from harness.driver.stack import Stack
 from harness.load.plan import TASK_MASTER
 from harness.scenario import Scenario, load
 from tests.aws.stacked import Deployment, until
-from tests.emulator.conftest import ROOT, Running, start_emulator, stop_emulator
+from tests.emulator.conftest import ROOT, Running, emulator_with_images
 
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("self-destruct")
-    for revision in ("v1", "v2"):
-        images.build(home, "process", revision=revision)
     load_image.build(home, "process", images.architecture_of_this_machine())
-    running = start_emulator(home, "--compress", "60")
-    yield running
-    stop_emulator(running)
+    with emulator_with_images(home, "--compress", "60") as running:
+        yield running
 
 
 class TaggedSession(Session):

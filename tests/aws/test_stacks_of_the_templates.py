@@ -9,9 +9,8 @@ import pytest
 import requests
 import urllib3
 
-from harness import images
 from tests.aws.stacked import Deployment, until
-from tests.emulator.conftest import Running, start_emulator, stop_emulator
+from tests.emulator.conftest import Running, emulator_with_images
 
 LASTING = (
     *("ClusterName", "TaskSubnets", "TaskSecurityGroup", "AssignPublicIp", "HookSubnets", "HookSecurityGroup"),
@@ -24,12 +23,8 @@ NETWORK = ("VpcId", "PublicSubnets", "BalancerSecurityGroup")
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Compressed by 60: a canary's five minutes are five seconds."""
-    home = tmp_path_factory.mktemp("ground")
-    for revision in ("v1", "v2"):
-        images.build(home, "process", revision=revision)
-    running = start_emulator(home, "--compress", "60")
-    yield running
-    stop_emulator(running)
+    with emulator_with_images(tmp_path_factory.mktemp("ground"), "--compress", "60") as running:
+        yield running
 
 
 @pytest.fixture(name="deployment")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,20 @@ def stop_emulator(running: Running) -> None:
     running.process.stdout.close()
 
 
+@contextmanager
+def emulator_with_images(home: Path, *arguments: str, runtime: str = "process") -> Iterator[Running]:
+    """One of your own, with the sample app's v1 and v2."""
+    for revision in ("v1", "v2"):
+        images.build(home, runtime, revision=revision)
+    one = start_emulator(home, "--runtime", runtime, *arguments)
+    try:
+        yield one
+    finally:
+        stop_emulator(one)
+
+
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Shared by a worker's tests: give resources names of your own. Has `client(service)`. Compressed by 60."""
-    home = tmp_path_factory.mktemp("emulator")
-    for revision in ("v1", "v2"):
-        images.build(home, "process", revision=revision)
-    running = start_emulator(home, "--compress", "60")
-    yield running
-    stop_emulator(running)
+    with emulator_with_images(tmp_path_factory.mktemp("emulator"), "--compress", "60") as running:
+        yield running

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import images
-from tests.emulator.conftest import Running, start_emulator, stop_emulator
+from tests.emulator.conftest import Running, emulator_with_images
 from tests.scenarios.test_core import Run, left_running, rehearse
 from tests.targets.fake_localstack import FakeLocalStack, running
 
@@ -19,12 +18,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(420)]
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """It runs containers, as LocalStack does."""
-    home = tmp_path_factory.mktemp("second")
-    for revision in ("v1", "v2"):
-        images.build(home, "docker", revision=revision)
-    one = start_emulator(home, "--runtime", "docker")
-    yield one
-    stop_emulator(one)
+    with emulator_with_images(tmp_path_factory.mktemp("second"), runtime="docker") as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
