@@ -21,6 +21,7 @@ from harness.aws import images as pushing
 from harness.aws.down import bring_down
 from harness.aws.found import Deployment
 from harness.aws.ground import Ground
+from harness.aws.plan import Plan
 from harness.aws.settings import AwsSettings, Profile
 from harness.aws.stacks import Stacks
 from harness.aws.up import Pushes, bring_up, resource_types
@@ -224,8 +225,14 @@ def _wanted(asked: argparse.Namespace, said: AwsSettings) -> AwsSettings:
 
 def _facts(at: At, asked: argparse.Namespace, wanted: AwsSettings, scenarios: Sequence[Scenario]) -> guards.Facts:
     facts = target.facts_of(at.session, wanted, at.go, scenarios)
-    workers = asked.load_workers
-    facts.plan = lambda: target.planned(at.session, wanted, asked.profile, scenarios, asked.service, workers)
+
+    def plan() -> Plan:
+        """With what an earlier `up` added and this one keeps."""
+        own = [one for one in _own(at, wanted) if one.profile == asked.profile]
+        lasting, workers = _beside(asked, own[0] if len(own) == 1 else None)
+        return target.planned(at.session, wanted, asked.profile, scenarios, lasting, workers)
+
+    facts.plan = plan
     return facts
 
 
@@ -246,9 +253,13 @@ def _up(at: At, asked: argparse.Namespace, wanted: AwsSettings) -> str:
     return ground.deployment
 
 
+def _own(at: At, wanted: AwsSettings) -> list[Deployment]:
+    return [one for one in found.deployments(at.session) if one.owner == wanted.who and one.stacks]
+
+
 def _there(at: At, wanted: AwsSettings, profile: Profile) -> Deployment | None:
     """The owner's own, which is changed then, and lives longer. Raises UsageError for one of another profile."""
-    own = [one for one in found.deployments(at.session) if one.owner == wanted.who and one.stacks]
+    own = _own(at, wanted)
     if len(own) > 1:
         raise UsageError(
             f"several stacks of {wanted.who} are up ({', '.join(one.id for one in own)}): rehearse aws down"
@@ -265,6 +276,7 @@ def _architecture(at: At, wanted: AwsSettings, profile: Profile) -> str:
 def _ground(
     at: At, asked: argparse.Namespace, wanted: AwsSettings, there: Deployment | None, architecture: str, caller: str
 ) -> Ground:
+    lasting, workers = _beside(asked, there)
     return Ground(
         deployment=there.id if there else new_run_id(),
         profile=asked.profile,
@@ -272,9 +284,15 @@ def _ground(
         expires=clock.now() + wanted.ttl,
         caller_cidr=caller,
         architecture=architecture,
-        lasting=asked.service or (there is not None and "service" in there.stacks),
-        load_workers=asked.load_workers or (grounds.load_workers(there) if there else 0),
+        lasting=lasting,
+        load_workers=workers,
     )
+
+
+def _beside(asked: argparse.Namespace, there: Deployment | None) -> tuple[bool, int]:
+    """(whether a lasting service, how many load workers): what is asked for, and what is there already, which stays."""
+    lasting = asked.service or (there is not None and "service" in there.stacks)
+    return lasting, asked.load_workers or (grounds.load_workers(there) if there else 0)
 
 
 def _caller() -> str:

@@ -1,6 +1,7 @@
 """Locust's master and workers as tasks of ECS, on an emulator whose tasks are processes: the same scenario, judged as ever."""
 
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,13 @@ def stack(account: Account) -> Iterator[str]:
     down = account.aws("down")
     assert (down.code, "no survivors" in down.out) == (0, True), down.said
     assert account.session.call("logs", "describe_log_groups", logGroupNamePrefix="/rehearsal/")["logGroups"] == []
+
+
+def test_plan_has_the_load_workers_that_are_up(account: Account):
+    """Of one scenario: the master and two."""
+    plan = account.rehearse("aws", "plan", str(SCENARIO))
+    assert plan.code == 0, plan.said
+    assert re.search(r"Locust's master and workers +3 x ", plan.out), plan.out
 
 
 def load_tasks(account: Account, status: str = "RUNNING") -> list[dict[str, Any]]:
