@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from harness import clock
 from harness import journal as j
 from tests.unit import story
@@ -15,7 +17,8 @@ def live(directory: Path, of: Any = None, *, end: bool = False) -> j.Journal:
     now = clock.now()
     journal = j.Journal(directory / "journal.jsonl")
     events: list[Any] = [
-        story.started(of, at=now - 9, pid=os.getpid()),
+        # A run that began before its process is another's, whose number this process has now.
+        story.started(of, at=max(now - 9, psutil.Process().create_time()), pid=os.getpid()),
         j.PhaseEntered(at=now - 8, phase="provision"),
         j.Provisioned(
             at=now - 7,
