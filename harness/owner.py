@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import psutil
 
-CLOCK_SET = (
-    5.0  # seconds that start times may differ: they are counted from the boot, whose time moves when the clock is set
-)
+CLOCK_SET = 5.0  # seconds that start times may differ: they count from the boot, which moves when the clock is set
 
 
 def this_process() -> str:

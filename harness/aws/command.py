@@ -77,11 +77,14 @@ def do_plan(asked: argparse.Namespace, context: Context) -> int:
     with _at(asked, context) as at:
         wanted = _wanted(asked, at.settings)
         scenarios = context.scenarios(asked.scenario) if asked.scenario else []
-        facts = _facts(at, asked, wanted, scenarios)
+        facts = target.facts_of(at.session, wanted, at.go, scenarios)
         facts.say = print
-        guards.check(facts, (*guards.PLACE, guards.meant_account, guards.plan_is_shown))
+        guards.check(facts, (*guards.PLACE, guards.meant_account))
+        kept = _kept(at, wanted, asked.profile)
+        facts.plan = lambda: _planned(at, asked, wanted, scenarios, kept)
+        guards.check(facts, (guards.plan_is_shown,))
         architecture = _architecture(at, wanted, asked.profile)
-        ground = _ground(at, asked, wanted, None, architecture, caller="192.0.2.1/32")
+        ground = _ground(at, asked, wanted, kept, architecture, caller="192.0.2.1/32")
         last = [one for one in (grounds.SERVICE, grounds.LOCUST) if one.wanted(ground)]
         for concern in (*grounds.wanted(ground), *last):
             print(f"{concern.name}: {', '.join(resource_types(at.session, concern, ground))}")
@@ -225,15 +228,15 @@ def _wanted(asked: argparse.Namespace, said: AwsSettings) -> AwsSettings:
 
 def _facts(at: At, asked: argparse.Namespace, wanted: AwsSettings, scenarios: Sequence[Scenario]) -> guards.Facts:
     facts = target.facts_of(at.session, wanted, at.go, scenarios)
-
-    def plan() -> Plan:
-        """With what an earlier `up` added and this one keeps."""
-        own = [one for one in _own(at, wanted) if one.profile == asked.profile]
-        lasting, workers = _beside(asked, own[0] if len(own) == 1 else None)
-        return target.planned(at.session, wanted, asked.profile, scenarios, lasting, workers)
-
-    facts.plan = plan
+    facts.plan = lambda: _planned(at, asked, wanted, scenarios, _kept(at, wanted, asked.profile))
     return facts
+
+
+def _planned(
+    at: At, asked: argparse.Namespace, wanted: AwsSettings, scenarios: Sequence[Scenario], kept: Deployment | None
+) -> Plan:
+    lasting, workers = _beside(asked, kept)
+    return target.planned(at.session, wanted, asked.profile, scenarios, lasting, workers)
 
 
 def _up(at: At, asked: argparse.Namespace, wanted: AwsSettings) -> str:
@@ -255,6 +258,12 @@ def _up(at: At, asked: argparse.Namespace, wanted: AwsSettings) -> str:
 
 def _own(at: At, wanted: AwsSettings) -> list[Deployment]:
     return [one for one in found.deployments(at.session) if one.owner == wanted.who and one.stacks]
+
+
+def _kept(at: At, wanted: AwsSettings, profile: Profile) -> Deployment | None:
+    """The owner's one of this profile, which an `up` would change; None also where an `up` would refuse."""
+    own = [one for one in _own(at, wanted) if one.profile == profile]
+    return own[0] if len(own) == 1 else None
 
 
 def _there(at: At, wanted: AwsSettings, profile: Profile) -> Deployment | None:

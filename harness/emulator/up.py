@@ -109,15 +109,16 @@ class Emulator:
         record = self._options.home / "emulators" / f"{port}.json"
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"started": clock.now(), **self.status()}))
+        naming = asyncio.create_task(self._name_the_silent())
         try:
-            await self._name_the_silent()
             print(f"ready {self.cloud.endpoint}", flush=True)
             await self._stop.wait()
         finally:
+            naming.cancel()
             record.unlink(missing_ok=True)
 
     async def _name_the_silent(self) -> None:
-        """No error: of two that start side by side, the other may be the slower one."""
+        """No error, and nobody waits for it: of two that start side by side, the other may be the slower one."""
         for url in sorted({self._options.delegate, *self._drives.values()} - {"moto"}):
             if not await upstream.answers(url):
                 print(

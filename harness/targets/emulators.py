@@ -64,10 +64,10 @@ def _alive(pid: int) -> psutil.Process | None:
 def orphaned(process: psutil.Process) -> bool:
     """Whether it belongs to a run that is no more."""
     try:
-        runner = process.environ().get(RUNNER)
+        runner = process.environ().get(RUNNER, "")
     except psutil.Error:
         return False
-    return runner is not None and not owner.lives(runner)
+    return bool(runner) and not owner.lives(runner)
 
 
 def mark() -> dict[str, str]:

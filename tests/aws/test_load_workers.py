@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from harness import journal
+from harness.aws.ground import LOCUST
 from harness.driver import until
 from harness.emulator.runtime.process import MARKER
 from harness.journal import Event, RequestDone, Trouble
@@ -36,10 +37,11 @@ def stack(account: Account) -> Iterator[str]:
 
 
 def test_plan_has_the_load_workers_that_are_up(account: Account):
-    """Of one scenario: the master and two."""
+    """Of one scenario: the master and two; and their stack is among those that it lists."""
     plan = account.rehearse("aws", "plan", str(SCENARIO))
     assert plan.code == 0, plan.said
     assert re.search(r"Locust's master and workers +3 x ", plan.out), plan.out
+    assert re.search(rf"^{LOCUST.name}: .*AWS::ECS::TaskDefinition", plan.out, re.MULTILINE), plan.out
 
 
 def load_tasks(account: Account, status: str = "RUNNING") -> list[dict[str, Any]]:
