@@ -83,7 +83,8 @@ def nginx_config(folder: Path, name: str, port: int, server: str, upstream: str 
         "events { worker_connections 20000; }\n"
         f"http {{ {log} keepalive_requests 1000000000; client_body_temp_path {folder}; proxy_temp_path {folder};\n"
         f"  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};\n  {upstream}\n"
-        f"  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ {server} }} }} }}\n"
+        f"  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ {server} }} }} }}\n",
+        encoding="utf-8",
     )
     return str(path)
 
@@ -116,7 +117,8 @@ async def haproxy(folder: Path, target: int, *, log: bool = True) -> AsyncIterat
         f"defaults\n mode http\n {'log global' if log else ''}\n {'option httplog' if log else ''}\n option forwardfor\n"
         " timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
         f"frontend f\n bind 127.0.0.1:{port} backlog 4096\n default_backend b\n"
-        f"backend b\n http-reuse always\n server s 127.0.0.1:{target}\n"
+        f"backend b\n http-reuse always\n server s 127.0.0.1:{target}\n",
+        encoding="utf-8",
     )
     output = str(folder / "haproxy.log") if log else os.devnull
     async with program(PROXY_CORE, "haproxy", "-db", "-f", str(path), port=port, output=output) as pid:

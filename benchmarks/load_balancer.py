@@ -197,7 +197,7 @@ def rows(logs: Path) -> list[tuple[str, float, float]]:
     """(target group, when the request came, when it was sent on) of all requests in a log."""
     found = []
     for path in sorted(logs.glob("*.jsonl")):
-        for row in map(json.loads, path.read_text().splitlines()):
+        for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
             arrived = datetime.fromisoformat(row["time"]).timestamp()
             found.append((row["target_group"], arrived, arrived + row["request_time"]))
     return found

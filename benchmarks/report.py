@@ -34,7 +34,7 @@ def main(requests: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         story.written(directory, events)
-        lines = (directory / "journal.jsonl").read_text().splitlines()
+        lines = (directory / "journal.jsonl").read_text(encoding="utf-8").splitlines()
         plain = seconds(lambda: [json.loads(line) for line in lines])
         whole = seconds(lambda: report.write(directory))
         size = (directory / "report.html").stat().st_size

@@ -251,7 +251,7 @@ def _build_process(home: Path, name: str, revision: str, manifest: Manifest) -> 
     target = home / "images" / name / revision / "manifest.json"
     directory.made(target.parent, "the images' directory")
     draft = target.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(asdict(manifest), indent=1))
+    draft.write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
     draft.replace(target)
     return f"{name}:{revision}"
 
@@ -389,7 +389,7 @@ def _context(home: Path, folder: Path, python: str) -> Iterator[Path]:
 
 def wheelhouse(home: Path, requirements: Path, python: str) -> Path:
     """Wheels of `requirements` for Python `python`, downloaded once per content."""
-    digest = hashlib.sha256(f"{python} {requirements.read_text()}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{python} {requirements.read_text(encoding='utf-8')}".encode()).hexdigest()[:16]
     house = home / "wheelhouse" / digest
     if (house / ".complete").is_file():
         return house
@@ -403,6 +403,7 @@ def wheelhouse(home: Path, requirements: Path, python: str) -> Path:
         capture_output=True,
         text=True,
         timeout=300,
+        encoding="utf-8",
     )
     if done.returncode != 0:
         raise TargetUnavailable(

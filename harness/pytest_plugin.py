@@ -132,7 +132,7 @@ def rehearsal(request: pytest.FixtureRequest, aws_emulator: AwsEmulator, tmp_pat
         )
     )
     directory = tmp_path / told.id
-    return Rehearsed(directory, json.loads((directory / "result.json").read_text()))
+    return Rehearsed(directory, json.loads((directory / "result.json").read_text(encoding="utf-8")))
 
 
 def _found(request: pytest.FixtureRequest, path: Path) -> Path:

@@ -50,7 +50,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 def imports(path: Path) -> set[str]:
     """Modules of this project that a file imports, without the leading `harness.`, also inside functions."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -99,7 +99,7 @@ def test_the_driver_speaks_boto3_and_the_expectations_do_not():
 
 
 def _imports_package(path: Path, package: str) -> bool:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.level == 0:
             names = [node.module or ""]

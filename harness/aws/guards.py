@@ -133,7 +133,7 @@ def _met_locally(scenario: Scenario, runs: Sequence[Path]) -> bool:
     """By its hash: another file of the same name, or the same before it was changed, does not count."""
     for result in (path for directory in runs for path in directory.glob(f"**/{scenario.id}/result.json")):
         try:
-            told = json.loads(result.read_text())
+            told = json.loads(result.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if told["verdict"] == "met" and told["scenario_hash"] == scenario.hash and told["target"] in LOCAL:

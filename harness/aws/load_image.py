@@ -29,7 +29,7 @@ def build(home: Path, runtime: str, architecture: str) -> str:
         folder = Path(temporary)
         shutil.copy(PACKAGE / "load" / "Dockerfile", folder)
         shutil.copytree(PACKAGE, folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "requirements.txt").write_text(pins)
+        (folder / "requirements.txt").write_text(pins, encoding="utf-8")
         return images.build(home, runtime, path=folder, **recipe)
 
 

@@ -41,7 +41,7 @@ class Prices:
 
 
 def prices_of(region: str) -> Prices:
-    told = tomllib.loads(FILE.read_text())
+    told = tomllib.loads(FILE.read_text(encoding="utf-8"))
     table = dict(told.get(region) or told[NEAREST])
     instances = table.pop("instance_hour")
     return Prices(region if region in told else NEAREST, str(told["as_of"]), table, instances)

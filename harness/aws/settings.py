@@ -71,7 +71,7 @@ def load(file: File = FILE) -> AwsSettings:
     if not file.is_file():
         return AwsSettings()
     try:
-        told = tomllib.loads(file.read_text()).get("aws", {})
+        told = tomllib.loads(file.read_text(encoding="utf-8")).get("aws", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: {error}") from error
     try:

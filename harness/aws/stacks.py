@@ -46,7 +46,7 @@ class Wanted:
 
 
 def template_body(name: str) -> str:
-    return (TEMPLATES / f"{name}.yaml").read_text()
+    return (TEMPLATES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 @dataclass

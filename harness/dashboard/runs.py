@@ -97,6 +97,6 @@ def _alive(started: RunStarted) -> bool:
 
 def _verdict(path: Path) -> str | None:
     try:
-        return str(json.loads(path.read_text())["verdict"])
+        return str(json.loads(path.read_text(encoding="utf-8"))["verdict"])
     except (OSError, ValueError, KeyError):
         return None

@@ -219,7 +219,9 @@ def _file(name: str) -> web.Response:
     found = PAGE.joinpath(*name.split("/"))
     if ".." in name.split("/") or not found.is_file():
         raise web.HTTPNotFound(text="there is no such file")
-    return web.Response(text=found.read_text(), content_type=TYPES.get(Path(name).suffix, "application/octet-stream"))
+    return web.Response(
+        text=found.read_text(encoding="utf-8"), content_type=TYPES.get(Path(name).suffix, "application/octet-stream")
+    )
 
 
 def _message(kind: str, data: str) -> bytes:

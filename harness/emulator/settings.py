@@ -184,7 +184,7 @@ def load(path: Path) -> Settings:
     if not path.is_file():
         return Settings()
     try:
-        given = tomllib.loads(path.read_text()).get("emulator", {})
+        given = tomllib.loads(path.read_text(encoding="utf-8")).get("emulator", {})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: {error}") from error
     kinds = {name: type(default) for name, default, _ in documented()}

@@ -108,7 +108,7 @@ class Emulator:
         self.cloud.endpoint = f"http://127.0.0.1:{port}"
         record = self._options.home / "emulators" / f"{port}.json"
         record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps({"started": clock.now(), **self.status()}))
+        record.write_text(json.dumps({"started": clock.now(), **self.status()}), encoding="utf-8")
         naming = asyncio.create_task(self._name_the_silent())
         try:
             print(f"ready {self.cloud.endpoint}", flush=True)

@@ -53,6 +53,7 @@ class LineFeed:
             text=True,
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            encoding="utf-8",
         )
         self._reader = threading.Thread(target=self._read, name=f"{who} feed", daemon=True)
         self._reader.start()

@@ -20,7 +20,7 @@ from harness.report.words import Word, word
 
 @cache
 def script() -> Markup:
-    return Markup((files("harness.report") / "templates" / "moments.js").read_text())  # our own file
+    return Markup((files("harness.report") / "templates" / "moments.js").read_text(encoding="utf-8"))  # our own file
 
 
 def policy(allowed: str) -> str:

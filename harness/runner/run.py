@@ -277,7 +277,7 @@ def _judged(asked: RunAsked, scenario: Scenario, rehearsal: Rehearsal | None) ->
         why = (rehearsal.broke_off if rehearsal else "") or asked.say("interrupted_before")
         return Ending(scenario.id, "inconclusive", "not run", 0, 0, 0.0, 0.0, why=why)
     report.write(place)
-    result: dict[str, Any] = json.loads((place / "result.json").read_text())
+    result: dict[str, Any] = json.loads((place / "result.json").read_text(encoding="utf-8"))
     paid = rehearsal.summary if rehearsal else None
     return Ending(
         scenario=scenario.id,
@@ -317,7 +317,7 @@ def _print(asked: RunAsked, endings: Sequence[Ending], leftovers: Sequence[str])
     told = {
         "out": str(asked.out),
         "left": list(leftovers),
-        "scenarios": [json.loads(path.read_text()) for path in results if path.is_file()],
+        "scenarios": [json.loads(path.read_text(encoding="utf-8")) for path in results if path.is_file()],
     }
     return print(json.dumps(told, indent=2, ensure_ascii=False))
 

@@ -42,7 +42,9 @@ def commit(directory: Path) -> str | None:
 
 def _git(directory: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["git", *arguments], cwd=directory, capture_output=True, text=True, timeout=10, encoding="utf-8"
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

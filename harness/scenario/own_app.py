@@ -54,7 +54,7 @@ def load_own_app(file: File = FILE) -> OwnApp | None:
     if not file.is_file():
         return None
     try:
-        told = tomllib.loads(file.read_text())
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: {error}") from error
     for section in told:

@@ -40,7 +40,7 @@ def running(home: Path) -> list[Emulator]:
     found = []
     for path in sorted((home / "emulators").glob("*.json")):
         try:
-            said = json.loads(path.read_text())
+            said = json.loads(path.read_text(encoding="utf-8"))
             process = _alive(int(said["pid"]))
         except (OSError, ValueError, KeyError):
             continue

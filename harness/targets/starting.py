@@ -38,6 +38,7 @@ def start(command: Sequence[str], log: Path, **environment: str) -> tuple[subpro
             text=True,
             start_new_session=True,
             env={**inherited(), **environment},
+            encoding="utf-8",
         )
     return process, log
 
@@ -49,7 +50,7 @@ def ready(process: subprocess.Popen[str], log: Path) -> str:
     if line.startswith("ready "):
         return line.split()[1]
     stop(process)
-    said = [words for words in log.read_text(errors="replace").splitlines() if words.strip()]
+    said = [words for words in log.read_text(encoding="utf-8", errors="replace").splitlines() if words.strip()]
     why = (line.strip() or (said or ["no reason given"])[-1]).removeprefix("rehearse: ")
     kind = UsageError if process.returncode == EXIT_USAGE else TargetUnavailable
     raise kind(f"the emulator did not start: {why}")

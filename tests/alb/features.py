@@ -92,7 +92,7 @@ class SecureBackend(Backend):
         super().__init__(name)
         own = certificate("nobody.invalid")
         path = folder / f"{name}.pem"
-        path.write_text(own.key + own.chain)
+        path.write_text(own.key + own.chain, encoding="utf-8")
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(path)
 

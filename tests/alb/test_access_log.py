@@ -33,7 +33,7 @@ LOGGED = {"access_logs.s3.enabled": "true"}
 
 def lines(folder: Path, name: str = "test.log") -> list[str]:
     path = folder / name
-    return path.read_text().splitlines() if path.exists() else []
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def fields(line: str) -> tuple[str, ...]:
@@ -197,7 +197,7 @@ def test_line_that_is_written_the_quick_way_says_what_the_other_would(uri: bytes
 def test_log_that_grew_large_starts_anew_when_it_is_cut(tmp_path, monkeypatch):
     monkeypatch.setattr(access_log, "LARGEST_LOG", 10)
     log = AccessLog(tmp_path, "test")
-    log.log.write_text("more than ten bytes\n")
+    log.log.write_text("more than ten bytes\n", encoding="utf-8")
     assert log.cut() == (tmp_path / "test.1.log", 20)
     assert log.cut() == (tmp_path / "test.log", 0)
 

@@ -36,7 +36,7 @@ uvloop.run(main())
 
 @contextmanager
 def backend() -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, "-c", BACKEND], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", BACKEND], stdout=subprocess.PIPE, text=True, encoding="utf-8")
     assert process.stdout
     try:
         yield int(process.stdout.readline())

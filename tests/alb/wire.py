@@ -202,7 +202,8 @@ async def haproxy(target: Scripted) -> AsyncIterator[Front]:
         config.write_text(
             "defaults\n mode http\n retries 0\n timeout connect 2s\n timeout client 10s\n timeout server 10s\n timeout tunnel 10s\n"
             f"frontend f\n bind 127.0.0.1:{port}\n default_backend b\n"
-            f"backend b\n server s 127.0.0.1:{target.port}\n"
+            f"backend b\n server s 127.0.0.1:{target.port}\n",
+            encoding="utf-8",
         )
         process = await asyncio.create_subprocess_exec(
             "haproxy", "-db", "-f", str(config), stderr=asyncio.subprocess.DEVNULL

@@ -51,7 +51,7 @@ class Source:
     """The modules of some files, dotted name to tree."""
 
     def __init__(self, root: Path, files: Sequence[Path]) -> None:
-        self.trees = {dotted(root, file): ast.parse(file.read_text()) for file in files}
+        self.trees = {dotted(root, file): ast.parse(file.read_text(encoding="utf-8")) for file in files}
         self.packages = {dotted(root, file) for file in files if file.name == "__init__.py"}
         self.functions = [one for module, tree in self.trees.items() for one in _functions(module, tree)]
         self._imports = {module: self._imported(module, tree) for module, tree in self.trees.items()}

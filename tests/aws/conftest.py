@@ -68,6 +68,7 @@ class Account:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            encoding="utf-8",
         )
         try:
             yield process
@@ -97,7 +98,7 @@ class Account:
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("aws")
-    (folder / "rehearsal.toml").write_text(SETTINGS)
+    (folder / "rehearsal.toml").write_text(SETTINGS, encoding="utf-8")
     with local.started(folder / "emulator", "process", "--compress", f"{COMPRESS:g}") as endpoint:
         with pytest.MonkeyPatch.context() as shell:
             shell.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)

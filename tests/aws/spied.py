@@ -12,7 +12,7 @@ SENT = BaseClient._make_api_call  # type: ignore[attr-defined]
 
 def main(file: str, arguments: list[str]) -> int:
     def noted(client: Any, operation: str, request: Any) -> Any:
-        with open(file, "a") as told:
+        with open(file, "a", encoding="utf-8") as told:
             told.write(f"{client.meta.service_model.service_name}:{operation}\n")
         return SENT(client, operation, request)
 

@@ -43,7 +43,7 @@ class Deployment:
             StackName=self.name(concern),
             ChangeSetName="plan",
             ChangeSetType=kind,
-            TemplateBody=(TEMPLATES / f"{template}.yaml").read_text(),
+            TemplateBody=(TEMPLATES / f"{template}.yaml").read_text(encoding="utf-8"),
             Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in given.items()],
             Capabilities=["CAPABILITY_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in self.tags.items()],

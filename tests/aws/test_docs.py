@@ -57,18 +57,20 @@ def costs() -> list[float]:
 
 
 def blocks(page: Path, kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 @both
 def test_costs_on_the_page_are_what_the_plan_computes(page: Path):
-    rows = re.findall(r"^\| (?:lean|seed).* \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", page.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (?:lean|seed).* \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert rows == [(f"{usd:.3f}", f"{usd * 24:.2f}", f"{usd * 730:.2f}") for usd in costs()]
 
 
 @both
 def test_time_and_the_most_it_can_cost_are_what_the_plan_computes(page: Path):
-    text = page.read_text().replace("\n", " ")
+    text = page.read_text(encoding="utf-8").replace("\n", " ")
     everything, first = planned("lean", core()), planned("lean", core()[:1])
     assert f"{everything.until_self_destruct:.2f} USD" in text
     said = [int(number) for number in re.findall(r"(\d+)(?: minutes|분)", text.split("## ")[1])]
@@ -86,7 +88,7 @@ def test_plan_shown_is_the_one_that_is_computed(page: Path):
 
 @both
 def test_guardrails_are_told_in_their_order(page: Path):
-    section = re.split(r"^## ", page.read_text(), flags=re.MULTILINE)[3]
+    section = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[3]
     told = re.findall(r"^(\d)\. \*\*(.*?)\*\*(.*)", section, re.MULTILINE)
     assert [number for number, *_ in told] == [str(one + 1) for one in range(len(guards.GUARDS))]
     marks = {
@@ -103,7 +105,7 @@ def test_guardrails_are_told_in_their_order(page: Path):
 
 @both
 def test_settings_are_all_told_with_their_defaults(page: Path):
-    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (.*?) \| .*\|$", page.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (.*?) \| .*\|$", page.read_text(encoding="utf-8"), re.MULTILINE)
     told = {key: row[1] for row in rows for key in re.findall(r"`(\w+)`", row[0]) if key in AwsSettings.model_fields}
     assert set(told) == set(AwsSettings.model_fields)
     settings = AwsSettings()
@@ -124,9 +126,9 @@ def test_toml_on_the_page_is_valid(page: Path):
 @both
 def test_commands_on_the_page_parse(page: Path, capsys: pytest.CaptureFixture[str]):
     script = "".join(blocks(page, "bash"))
-    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
-    inline = re.findall(r"`rehearse ((?:aws|build|compare|doctor|run)[^`]*)`", page.read_text())
+    inline = re.findall(r"`rehearse ((?:aws|build|compare|doctor|run)[^`]*)`", page.read_text(encoding="utf-8"))
     commands = re.findall(r"^rehearse (.*)$", script, re.MULTILINE) + inline
     assert len(commands) > 8
     for command in commands:
@@ -137,19 +139,19 @@ def test_commands_on_the_page_parse(page: Path, capsys: pytest.CaptureFixture[st
 @both
 def test_every_template_is_named(page: Path):
     for template in (ROOT / "harness/aws/templates").glob("*.yaml"):
-        assert f"../harness/aws/templates/{template.name}" in page.read_text()
+        assert f"../harness/aws/templates/{template.name}" in page.read_text(encoding="utf-8")
 
 
 @both
 def test_variables_of_the_workflow_are_told_with_outputs_that_exist(page: Path):
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| `(\w+)` \|$", page.read_text(), re.MULTILINE))
-    text = (ROOT / ".github/workflows/release.yml").read_text()
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| `(\w+)` \|$", page.read_text(encoding="utf-8"), re.MULTILINE))
+    text = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
     used = set(re.findall(r"vars\.(\w+)", text))
     optional = {"CONTAINER", "BUILD_CONTEXT", "RUNNER", "AWS_ACCOUNT", "AWS_REGION"}
     assert set(rows) == used - optional
     outputs: set[str] = set()
     for name in ("roles", "registry", "cluster-lean", "service"):
-        found = (ROOT / f"harness/aws/templates/{name}.yaml").read_text().partition("\nOutputs:\n")[2]
+        found = (ROOT / f"harness/aws/templates/{name}.yaml").read_text(encoding="utf-8").partition("\nOutputs:\n")[2]
         outputs |= set(re.findall(r"^  (\w+):", found, re.MULTILINE))
     assert set(rows.values()) <= outputs
     assert load(ROOT / ".github/workflows/release.yml")["jobs"]["release"]["needs"] == "rehearse"
@@ -157,18 +159,22 @@ def test_variables_of_the_workflow_are_told_with_outputs_that_exist(page: Path):
 
 def test_both_languages_have_the_same_blocks_and_tables():
     shapes = [
-        (re.findall(r"^```\w.*?^```$", page.read_text(), re.MULTILINE | re.DOTALL), page.read_text().count("\n## "))
+        (
+            re.findall(r"^```\w.*?^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL),
+            page.read_text(encoding="utf-8").count("\n## "),
+        )
         for page in PAGES.values()
     ]
     assert shapes[0] == shapes[1]
     rows = [
-        [line.count("|") for line in page.read_text().splitlines() if line.startswith("|")] for page in PAGES.values()
+        [line.count("|") for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+        for page in PAGES.values()
     ]
     assert rows[0] == rows[1]
 
 
 @both
 def test_the_page_says_that_aws_was_not_asked(page: Path):
-    start = page.read_text()[:1200]
+    start = page.read_text(encoding="utf-8")[:1200]
     assert "AWS_ENDPOINT_URL" in start
     assert "ever run on AWS" in start or "AWS에서 실행된 적이 없습니다" in start

@@ -59,7 +59,7 @@ def happy() -> Scenario:
 def write_result(runs: Path, one: Scenario, **changes: str) -> None:
     result = {"verdict": "met", "scenario_hash": one.hash, "target": "local", **changes}
     (runs / "2026" / one.id).mkdir(parents=True)
-    (runs / "2026" / one.id / "result.json").write_text(json.dumps(result))
+    (runs / "2026" / one.id / "result.json").write_text(json.dumps(result), encoding="utf-8")
 
 
 def test_guards_stand_in_the_order_of_the_contract():
@@ -215,7 +215,7 @@ def test_an_endpoint_that_is_no_emulator_of_ours_is_not_taken_for_aws(account: A
 
 def test_a_profile_that_leads_elsewhere_is_not_taken_for_aws(account: Account, tmp_path: Path):
     config = tmp_path / "config"
-    config.write_text("[default]\nendpoint_url = http://127.0.0.1:9\n")
+    config.write_text("[default]\nendpoint_url = http://127.0.0.1:9\n", encoding="utf-8")
     more = {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": ""}
     done = replace(account, more=more).aws("up")
     assert (done.code, "which is not AWS" in done.err) == (2, True), done.said
@@ -237,7 +237,7 @@ def test_a_profile_that_leads_elsewhere_is_not_taken_for_aws(account: Account, t
 )
 def test_settings_error_names_the_file_and_the_key(tmp_path: Path, line: str, said: str):
     file = tmp_path / "rehearsal.toml"
-    file.write_text(f"[aws]\n{line}\n")
+    file.write_text(f"[aws]\n{line}\n", encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         settings.load(file)
     assert str(caught.value).startswith(f"{file}: [aws] ")

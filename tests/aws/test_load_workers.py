@@ -61,7 +61,7 @@ def answers(events: list[Event]) -> list[RequestDone]:
 @pytest.fixture(name="quick")
 def quick_scenario(tmp_path: Path) -> Path:
     """The same traffic, all of which is shifted at once."""
-    text = SCENARIO.read_text()
+    text = SCENARIO.read_text(encoding="utf-8")
     for slow, fast in (
         ("ECSCanary10Percent5Minutes", "ECSAllAtOnce"),
         ("terminate_blue_after: 5m", "terminate_blue_after: 0m"),
@@ -69,7 +69,7 @@ def quick_scenario(tmp_path: Path) -> Path:
         assert slow in text
         text = text.replace(slow, fast)
     path = tmp_path / "quick.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -136,7 +136,7 @@ def environment(process: psutil.Process) -> dict[str, str]:
 
 def test_more_workers_than_the_stack_has_are_refused_by_name(account: Account, tmp_path: Path):
     three = tmp_path / "three.yaml"
-    three.write_text(SCENARIO.read_text().replace("workers: 2", "workers: 3"))
+    three.write_text(SCENARIO.read_text(encoding="utf-8").replace("workers: 2", "workers: 3"), encoding="utf-8")
     done = account.rehearse(*RUN, "--out", str(tmp_path / "out"), str(three))
     assert done.code == 2, done.said
     assert "locust-workers: traffic.workers is 3, and stack" in done.err

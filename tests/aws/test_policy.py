@@ -26,7 +26,10 @@ with warnings.catch_warnings():  # it leaves files open as it is imported
     import parliament
 
 ROOT = Path(__file__).parent.parent.parent
-POLICIES = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "harness/aws/policy").glob("*.json"))}
+POLICIES = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "harness/aws/policy").glob("*.json"))
+}
 TEMPLATES = sorted((ROOT / "harness/aws/templates").glob("*.yaml"))
 LARGEST = 6144  # characters of a managed policy, blanks not counted
 
@@ -123,7 +126,11 @@ def test_what_only_looks_changes_nothing():
 
 def kinds() -> set[str]:
     """The resource types of all templates."""
-    return {kind for file in TEMPLATES for kind in re.findall(r"^    Type: (AWS::\w+::\w+)$", file.read_text(), re.M)}
+    return {
+        kind
+        for file in TEMPLATES
+        for kind in re.findall(r"^    Type: (AWS::\w+::\w+)$", file.read_text(encoding="utf-8"), re.M)
+    }
 
 
 def test_what_cloudformation_does_for_the_caller_is_allowed_and_nothing_else():
@@ -282,7 +289,7 @@ def test_cluster_of_a_scenarios_own_is_one_that_the_roles_and_permissions_are_fo
 
 
 def collected(tmp_path: Path, text: str) -> set[str]:
-    (tmp_path / "one.py").write_text(text)
+    (tmp_path / "one.py").write_text(text, encoding="utf-8")
     return {action(one) for one in calls(Source(tmp_path, [tmp_path / "one.py"]).reachable(("one",)))}
 
 
@@ -310,8 +317,10 @@ def test_collector_asks_whose_an_operation_is(tmp_path: Path):
 
 
 def test_collector_leaves_out_what_is_cut(tmp_path: Path):
-    (tmp_path / "one.py").write_text("from two import make\ndef f(s): make(s)")
-    (tmp_path / "two.py").write_text("def make(s): part(s)\ndef part(s): s.call('ecs', 'create_cluster')")
+    (tmp_path / "one.py").write_text("from two import make\ndef f(s): make(s)", encoding="utf-8")
+    (tmp_path / "two.py").write_text(
+        "def make(s): part(s)\ndef part(s): s.call('ecs', 'create_cluster')", encoding="utf-8"
+    )
     found = Source(tmp_path, [tmp_path / "one.py", tmp_path / "two.py"])
     assert {action(one) for one in calls(found.reachable(("one",)))} == {"ecs:CreateCluster"}
     assert calls(found.reachable(("one",), frozenset({("two", "make")}))) == set()
@@ -330,9 +339,10 @@ def spied(account: Account, told: Path, *arguments: str) -> set[str]:
         text=True,
         timeout=400,
         check=False,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    made = [line.split(":") for line in told.read_text().splitlines()]
+    made = [line.split(":") for line in told.read_text(encoding="utf-8").splitlines()]
     return {f"{NOT_CALLED_THAT.get(service, service)}:{operation}" for service, operation in made} - NEEDS_NONE
 
 

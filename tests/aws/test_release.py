@@ -31,11 +31,14 @@ ASKED = {
 def variables(account: Account) -> dict[str, str]:
     """Of the repository, as the page says."""
     settings = account.folder / "rehearsal.toml"
-    settings.write_text(settings.read_text() + 'github_repository = "team/shop"\n')
+    settings.write_text(settings.read_text(encoding="utf-8") + 'github_repository = "team/shop"\n', encoding="utf-8")
     up = account.aws("up", "--service")
     assert up.code == 0, up.err[-2000:]
     (told,) = json.loads(account.rehearse("aws", "status", "--json").out)
-    return {name: told["outputs"][output] for name, output in TABLE.findall((ROOT / "docs/AWS.md").read_text())}
+    return {
+        name: told["outputs"][output]
+        for name, output in TABLE.findall((ROOT / "docs/AWS.md").read_text(encoding="utf-8"))
+    }
 
 
 def step(account: Account, variables: dict[str, str], home: Path, name: str, **outputs: str) -> Done:
@@ -67,7 +70,7 @@ def test_workflow_releases_to_the_stacks_service(account: Account, variables: di
     current = step(account, variables, tmp_path, "current")
     assert current.code == 0, current.said
     assert current.outputs["platform"] in ("linux/amd64", "linux/arm64")
-    shown = json.loads((tmp_path / "task-definition.json").read_text())
+    shown = json.loads((tmp_path / "task-definition.json").read_text(encoding="utf-8"))
     container = YAML(typ="safe").load(ROOT / ".github/appspec.yaml")["Resources"][0]["TargetService"]["Properties"]
     assert shown["containerDefinitions"][0]["name"] == container["LoadBalancerInfo"]["ContainerName"]
     assert variables["ECR_REPOSITORY"] in shown["containerDefinitions"][0]["image"]

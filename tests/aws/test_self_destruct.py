@@ -39,11 +39,11 @@ class TaggedSession(Session):
 
 def scenario(folder: Path) -> Scenario:
     """The canary scenario, with a deployment configuration of its own."""
-    written = (ROOT / "scenarios" / "02-happy-canary.yaml").read_text()
+    written = (ROOT / "scenarios" / "02-happy-canary.yaml").read_text(encoding="utf-8")
     own = written.replace("CodeDeployDefault.ECSCanary10Percent5Minutes", "{canary: {percent: 20, interval: 1m}}")
     assert own != written
     path = folder / "02-happy-canary.yaml"
-    path.write_text(own)
+    path.write_text(own, encoding="utf-8")
     return load(path)
 
 

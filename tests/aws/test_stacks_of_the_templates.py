@@ -104,7 +104,7 @@ def test_lean_profile_serves_deploys_and_goes(emulator: Running, deployment: Dep
     assert deploy(emulator, deployment, "sampleapp:v2") == "Succeeded"
     assert answer(emulator, deployment, 80).json()["version"] == "v2"
     log = emulator.home / "logs" / "lambda" / f"{deployment.outputs['HookFunctionName']}.log"
-    assert "healthy" in log.read_text()
+    assert "healthy" in log.read_text(encoding="utf-8")
 
     # the plan of an update says what it touches, and that nothing is made anew
     assert deployment.outputs["GitHubRoleArn"].startswith("arn:aws:iam::")

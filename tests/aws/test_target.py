@@ -31,7 +31,7 @@ class Pack:
     code: int
 
     def results(self, where: Path) -> dict[str, dict[str, Any]]:
-        return {path.parent.name: json.loads(path.read_text()) for path in where.glob("*/result.json")}
+        return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in where.glob("*/result.json")}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_outcomes_and_causes_are_those_of_the_local_target(pack: Pack):
 def test_compare_finds_no_verdict_that_differs(pack: Pack, account: Account):
     done = account.rehearse("compare", str(pack.local), str(pack.aws))
     assert done.code == 0, done.said
-    page = (account.folder / "compare.html").read_text()
+    page = (account.folder / "compare.html").read_text(encoding="utf-8")
     assert "aws-on-emulator" in page
 
 
@@ -79,7 +79,7 @@ def test_no_report_says_that_aws_executed_anything(pack: Pack):
     for name, one in pack.results(pack.aws).items():
         assert one["target"] == "aws-on-emulator"
         assert "AWS" not in " ".join(one["fidelity"]["executed"].values()), name
-        assert "executed by AWS" not in (pack.aws / name / "report.html").read_text()
+        assert "executed by AWS" not in (pack.aws / name / "report.html").read_text(encoding="utf-8")
         assert "--target aws" in one["reproduce"]
         assert "--compress" not in one["reproduce"]
 

@@ -27,20 +27,20 @@ SERVICE_OF = {"elbv2": "elasticloadbalancing", "resourcegroupstaggingapi": "tag"
 
 @cache
 def template(path: Path) -> Any:
-    return read(path.read_text())
+    return read(path.read_text(encoding="utf-8"))
 
 
 def test_cfn_lint_finds_nothing_in_any_template():
     lint = "import sys; from cfnlint.runner import main; sys.exit(main())"
     command = [sys.executable, "-c", lint, "--format", "json", "--regions", "ap-northeast-2", "us-east-1", "--"]
-    done = subprocess.run([*command, *map(str, PATHS)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *map(str, PATHS)], capture_output=True, text=True, check=False, encoding="utf-8")
     assert (done.returncode, json.loads(done.stdout or "[]")) == (0, []), done.stderr
 
 
 @pytest.mark.parametrize("path", PATHS, ids=NAMES)
 def test_template_is_read_alone(path: Path):
     """Cross references go by parameters; every parameter is described and used."""
-    found, text = template(path), path.read_text()
+    found, text = template(path), path.read_text(encoding="utf-8")
     assert "Fn::ImportValue" not in json.dumps(found)
     assert len(text.encode()) <= 51200
     used = {name for name, _ in references({key: found.get(key) for key in ("Resources", "Outputs", "Conditions")})}

@@ -64,12 +64,12 @@ def test_up_shows_its_changes_makes_the_self_destruct_first_and_down_leaves_noth
 def test_down_leaves_alone_what_others_have_up(account: Account):
     mine, theirs = "tester", "colleague"
     settings = account.folder / "rehearsal.toml"
-    said = settings.read_text()
+    said = settings.read_text(encoding="utf-8")
     try:
-        settings.write_text(said.replace(mine, theirs))
+        settings.write_text(said.replace(mine, theirs), encoding="utf-8")
         assert account.aws("up").code == 0
     finally:
-        settings.write_text(said)
+        settings.write_text(said, encoding="utf-8")
     (one,) = status(account)
     down = account.aws("down")
     assert down.code == 0, down.said
@@ -98,12 +98,12 @@ def test_ctrl_c_during_up_leaves_nothing(account: Account, at: str):
 def test_a_stack_that_cannot_be_made_leaves_nothing_and_says_why(account: Account):
     """A VPC of four addresses has no room for subnets: CloudFormation says so, and all goes."""
     settings = account.folder / "rehearsal.toml"
-    said = settings.read_text()
+    said = settings.read_text(encoding="utf-8")
     try:
-        settings.write_text(said + 'vpc_cidr = "10.0.0.0/30"\n')
+        settings.write_text(said + 'vpc_cidr = "10.0.0.0/30"\n', encoding="utf-8")
         done = account.aws("up")
     finally:
-        settings.write_text(said)
+        settings.write_text(said, encoding="utf-8")
     assert done.code == 3, done.said
     assert "VpcCidr" in done.err or "vpc" in done.err.lower(), done.said
     assert account.stacks() == {}

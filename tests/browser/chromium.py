@@ -89,7 +89,7 @@ class Browser:
 
     def violations(self) -> list[str]:
         """What axe-core finds against WCAG 2.2 A and AA."""
-        self.js(AXE.read_text())
+        self.js(AXE.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script(
             "const done = arguments[0];"
             "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"

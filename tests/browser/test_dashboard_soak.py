@@ -41,7 +41,9 @@ class Sample:
 def dashboard_process(runs: Path) -> Iterator[tuple[psutil.Process, str]]:
     """`rehearse dashboard` as people start it, so that its memory is its own; the address that it prints."""
     command = [sys.executable, "-m", "harness.cli", "dashboard", "--port", "0", "--runs", str(runs)]
-    started = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    started = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+    )
     assert started.stdout is not None
     try:
         yield psutil.Process(started.pid), started.stdout.readline().split()[-1]

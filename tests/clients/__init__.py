@@ -19,7 +19,7 @@ def packages(folder: str = "") -> Path:
         pytest.skip("node and npm are needed")
     source, target = HERE / folder / "package.json", CACHE / ("clients" if not folder else f"clients-{folder}")
     stamp = target / "installed.json"
-    if stamp.is_file() and stamp.read_text() == source.read_text():
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == source.read_text(encoding="utf-8"):
         return target
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target / "package.json")
@@ -30,10 +30,11 @@ def packages(folder: str = "") -> Path:
         text=True,
         timeout=150,
         check=False,
+        encoding="utf-8",
     )
     if done.returncode != 0:
-        _missing(f"npm could not install {source.read_text()}: {done.stderr.strip().splitlines()[-1:]}")
-    stamp.write_text(source.read_text())
+        _missing(f"npm could not install {source.read_text(encoding='utf-8')}: {done.stderr.strip().splitlines()[-1:]}")
+    stamp.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
     return target
 
 

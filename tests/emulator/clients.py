@@ -37,6 +37,7 @@ def cli(aws: Any, home: Path, *arguments: str, within: float = 120) -> "subproce
         text=True,
         timeout=within,
         check=False,
+        encoding="utf-8",
     )
 
 

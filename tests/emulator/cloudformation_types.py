@@ -32,7 +32,7 @@ def main() -> None:
         f"{json.dumps(name)}: {json.dumps(entry(PROVIDER_SCHEMA_MANAGER.get_resource_schema('us-east-1', name).schema))}"
         for name in names
     ]
-    TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

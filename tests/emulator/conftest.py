@@ -60,6 +60,7 @@ def start_emulator(home: Path, *arguments: str) -> Running:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     )
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -150,7 +150,7 @@ def put_image(home: Path, image: str, argv: list[str]) -> None:
         "architecture": images.architecture_of_this_machine(),
         "port": 8080,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 @asynccontextmanager

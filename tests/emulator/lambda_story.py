@@ -67,7 +67,7 @@ class Functions:
         return self.invoke(self.create(source, **settings), event)
 
     def log(self, name: str) -> str:
-        return (self.aws.home / "logs/lambda" / f"{name}.log").read_text()
+        return (self.aws.home / "logs/lambda" / f"{name}.log").read_text(encoding="utf-8")
 
     def remove_all(self) -> None:
         for name in self._made:

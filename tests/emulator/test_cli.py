@@ -20,7 +20,7 @@ def definition_file(release: Release, folder: Path, revision: str) -> str:
     shown = release.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
     path = folder / "taskdef.json"
     keys = ("family", "networkMode", "requiresCompatibilities", "cpu", "memory", "containerDefinitions")
-    path.write_text(json.dumps({key: shown[key] for key in keys}))
+    path.write_text(json.dumps({key: shown[key] for key in keys}), encoding="utf-8")
     return str(path)
 
 
@@ -35,7 +35,8 @@ def appspec_file(folder: Path, port: int = 8080) -> str:
         "        TaskDefinition: <TASK_DEFINITION>\n"
         "        LoadBalancerInfo:\n"
         "          ContainerName: app\n"
-        f"          ContainerPort: {port}\n"
+        f"          ContainerPort: {port}\n",
+        encoding="utf-8",
     )
     return str(path)
 
@@ -89,7 +90,9 @@ def test_deploy_commands_create_wait_look_and_continue(aws: Any, tmp_path: Path)
         "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT"},
     }
     release = Release(aws, test_listener=False, blueGreenDeploymentConfiguration=settings).up()
-    content = Path(appspec_file(tmp_path)).read_text().replace("<TASK_DEFINITION>", release.register("v2"))
+    content = (
+        Path(appspec_file(tmp_path)).read_text(encoding="utf-8").replace("<TASK_DEFINITION>", release.register("v2"))
+    )
     revision = json.dumps({"revisionType": "AppSpecContent", "appSpecContent": {"content": content}})
     names = ("--application-name", release.application, "--deployment-group-name", release.group)
     made = cli(aws, tmp_path, "deploy", "create-deployment", *names, "--revision", revision)

@@ -24,7 +24,9 @@ APP = Path(__file__).parent / "cdk_app" / "app.py"
 
 
 def run(*arguments: str, within: float = 600, **options: Any) -> str:
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=within, check=False, **options)
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, timeout=within, check=False, **options, encoding="utf-8"
+    )
     assert done.returncode == 0, f"{arguments}\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
     return done.stdout + done.stderr
 
@@ -50,7 +52,9 @@ def toolkit() -> tuple[Path, Path]:
 @pytest.mark.timeout(1500)
 def test_a_cdk_app_with_a_code_deploy_service_comes_up_and_goes(aws, tmp_path, toolkit):
     cdk, python = toolkit
-    (tmp_path / "cdk.json").write_text(json.dumps({"app": f"{python} {APP}", "versionReporting": False}))
+    (tmp_path / "cdk.json").write_text(
+        json.dumps({"app": f"{python} {APP}", "versionReporting": False}), encoding="utf-8"
+    )
     path = f"{Path(shutil.which('node') or '').parent}:{os.environ['PATH']}"
     given = {**environment(aws, tmp_path), "CI": "true", "CDK_DISABLE_VERSION_CHECK": "1", "PATH": path}
 

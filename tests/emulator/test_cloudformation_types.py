@@ -9,7 +9,7 @@ import pytest
 
 from tests.emulator.stacks import BALANCER, CAPABILITIES, NETWORK, Stacks, definition, service, template, unique
 
-ARCHITECTURE = (Path(__file__).parent / "templates" / "architecture.yaml").read_text()
+ARCHITECTURE = (Path(__file__).parent / "templates" / "architecture.yaml").read_text(encoding="utf-8")
 CLUSTER = {"Type": "AWS::ECS::Cluster", "Properties": {}}
 TAGS = [{"Key": "team", "Value": "shop"}]
 

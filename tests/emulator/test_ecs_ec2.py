@@ -271,7 +271,7 @@ def test_target_group_of_instances_gets_instance_and_host_port_and_traffic_arriv
         (listener,) = (await ecs.elb("DescribeListeners", ListenerArns=[ecs.listener]))["Listeners"]
         assert await get(listener["Port"]) == "one"
 
-        (ecs.home / "health-one").write_text("503")
+        (ecs.home / "health-one").write_text("503", encoding="utf-8")
         event = await ecs.says("is unhealthy")
         assert event.startswith("(service web) (instance i-1) (port ")
         assert event.endswith("due to (reason Health checks failed with these codes: [503])")

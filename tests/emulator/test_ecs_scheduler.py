@@ -88,7 +88,7 @@ class Behind(Emulated):
 
     def health(self, image: str, status: int) -> None:
         path = self.home / image.replace(":", "-")
-        path.with_suffix(".draft").write_text(str(status))
+        path.with_suffix(".draft").write_text(str(status), encoding="utf-8")
         path.with_suffix(".draft").replace(path)
 
     async def revision(self, image: str, status: int = 200) -> str:

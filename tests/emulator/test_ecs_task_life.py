@@ -142,7 +142,7 @@ def test_containers_stop_before_those_they_depend_on(story: Story, tmp_path: Pat
         await ecs.until(listening)
         await ecs.call("StopTask", task=arn)
         await ecs.at(arn, "STOPPED")
-        app, proxy_end = (int(file.read_text()) for file in files)
+        app, proxy_end = (int(file.read_text(encoding="utf-8")) for file in files)
         assert app < proxy_end
 
     story(told)
@@ -216,9 +216,9 @@ def test_fargate_without_logs_or_secrets_asks_nobody_but_for_its_subnets(story: 
 def test_image_of_another_architecture_starts_and_dies_on_ec2(tmp_path: Path):
     async def told(ecs: OnEc2) -> None:
         manifest = tmp_path / "images" / "app" / "1" / "manifest.json"
-        document = json.loads(manifest.read_text())
+        document = json.loads(manifest.read_text(encoding="utf-8"))
         other = {"amd64": "arm64", "arm64": "amd64"}[images.architecture_of_this_machine()]
-        manifest.write_text(json.dumps({**document, "architecture": other}))
+        manifest.write_text(json.dumps({**document, "architecture": other}), encoding="utf-8")
         await ecs.join("i-1")
         answer = await ecs.call("RunTask", taskDefinition=await ecs.definition(), launchType="EC2")
         stopped = await ecs.at(answer["tasks"][0]["taskArn"], "STOPPED")

@@ -156,7 +156,7 @@ def test_environment_comes_from_definition_secrets_overrides_and_the_agent(story
             return (tmp_path / "told").exists()
 
         await ecs.until(told_by_the_task)
-        told = dict(line.partition("=")[::2] for line in (tmp_path / "told").read_text().splitlines())
+        told = dict(line.partition("=")[::2] for line in (tmp_path / "told").read_text(encoding="utf-8").splitlines())
         expected = {"COLOUR": "green", "SIZE": "s", "PASSWORD": "hunter2", "LOGIN": "ada", "AWS_REGION": "us-east-1"}
         assert expected.items() <= told.items()
         assert told["AWS_EXECUTION_ENV"] == "AWS_ECS_FARGATE"

@@ -407,7 +407,7 @@ def proxy_that_refuses(asked: list[str]) -> Iterator[str]:
 def test_17_ecs_deploy_with_endpoint_url_alone_would_call_the_real_codedeploy(aws: Any, tmp_path: Path):
     release = Release(aws, test_listener=False).up()
     asked: list[str] = []
-    (tmp_path / "any.json").write_text(json.dumps({"family": "x", "containerDefinitions": []}))
+    (tmp_path / "any.json").write_text(json.dumps({"family": "x", "containerDefinitions": []}), encoding="utf-8")
     with proxy_that_refuses(asked) as proxy:
         env = {**environment(aws, tmp_path), "HTTPS_PROXY": proxy, "NO_PROXY": "127.0.0.1", "AWS_MAX_ATTEMPTS": "1"}
         del env["AWS_ENDPOINT_URL"]
@@ -420,6 +420,7 @@ def test_17_ecs_deploy_with_endpoint_url_alone_would_call_the_real_codedeploy(aw
             text=True,
             timeout=60,
             check=False,
+            encoding="utf-8",
         )
     assert done.returncode == 255
     assert asked[0].startswith("CONNECT codedeploy.us-east-1.amazonaws.com:443")

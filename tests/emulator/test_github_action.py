@@ -19,13 +19,15 @@ def action(aws: Any, release: Release, folder: Path, **inputs: Any) -> "subproce
     """What the action would do with a task definition of v2 and these inputs."""
     arn = release.register("v2", **inputs.pop("faults", {}))
     shown = release.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
-    (folder / "td.json").write_text(json.dumps({**shown, "registeredAt": str(shown["registeredAt"]), "volumes": []}))
+    (folder / "td.json").write_text(
+        json.dumps({**shown, "registeredAt": str(shown["registeredAt"]), "volumes": []}), encoding="utf-8"
+    )
     properties = {
         "taskDefinition": "<TASK_DEFINITION>",
         "loadBalancerInfo": {"containerName": "app", "containerPort": inputs.pop("port", 8080)},
     }
     resources = [{"TargetService": {"type": "AWS::ECS::Service", "properties": properties}}]
-    (folder / "appspec.json").write_text(json.dumps({"version": 0.0, "resources": resources}))
+    (folder / "appspec.json").write_text(json.dumps({"version": 0.0, "resources": resources}), encoding="utf-8")
     given = {
         "taskDefinition": str(folder / "td.json"),
         "appspec": str(folder / "appspec.json"),
@@ -42,6 +44,7 @@ def action(aws: Any, release: Release, folder: Path, **inputs: Any) -> "subproce
         text=True,
         timeout=150,
         check=False,
+        encoding="utf-8",
     )
 
 

@@ -50,7 +50,9 @@ def test_schedule_really_invokes_its_function_and_is_seen_until_it_is_deleted(aw
         scheduler.create_schedule(Name=name, ScheduleExpression="rate(1 hour)", FlexibleTimeWindow=OFF, Target=target)
     assert caught.value.response["Error"]["Code"] == "ConflictException"
     log = aws.home / "logs" / "lambda" / f"{function}.log"
-    text = until(lambda: log.exists() and "woken" in log.read_text() and log.read_text())
+    text = until(
+        lambda: log.exists() and "woken" in log.read_text(encoding="utf-8") and log.read_text(encoding="utf-8")
+    )
     assert made["ScheduleArn"] in text
     seen = scheduler.get_schedule(Name=name)
     assert (seen["State"], seen["ScheduleExpressionTimezone"], seen["Target"]["Arn"]) == ("ENABLED", "UTC", arn)

@@ -213,7 +213,9 @@ def test_access_log_comes_to_s3_in_albs_layout_every_five_compressed_minutes(par
         rf"123456789012_elasticloadbalancing_us-east-1_{re.escape(resource)}_\d{{8}}T\d{{4}}Z_127\.0\.0\.1_\w+\.log\.gz",
         key,
     )
-    assert (parts.aws.home / "logs" / "alb" / f"{balancer['LoadBalancerName']}.log").read_text() == line + "\n"
+    assert (parts.aws.home / "logs" / "alb" / f"{balancer['LoadBalancerName']}.log").read_text(
+        encoding="utf-8"
+    ) == line + "\n"
 
 
 def test_turning_the_log_off_ships_what_is_left_at_once(parts, app):
@@ -227,7 +229,7 @@ def test_turning_the_log_off_ships_what_is_left_at_once(parts, app):
     assert "/last" in logged(parts, bucket)
     by_name(parts, balancer["DNSName"], "/after")
     log = parts.aws.home / "logs" / "alb" / f"{balancer['LoadBalancerName']}.jsonl"
-    until(lambda: "/after" in log.read_text())
+    until(lambda: "/after" in log.read_text(encoding="utf-8"))
     assert "/after" not in logged(parts, bucket)
 
 

@@ -110,7 +110,9 @@ def test_process_is_kept_warm_until_the_function_changes(functions: Functions):
     functions.client.delete_function(FunctionName=name)
     until(lambda: not psutil.pid_exists(second))
     until(lambda: not list((functions.aws.home / "functions").glob(f"{name}-*")))
-    assert not [line for line in (functions.aws.home / "ledger").glob("*.json") if name in line.read_text()]
+    assert not [
+        line for line in (functions.aws.home / "ledger").glob("*.json") if name in line.read_text(encoding="utf-8")
+    ]
 
 
 def test_invocations_of_one_function_run_at_the_same_time(functions: Functions, tmp_path: Path):
@@ -218,7 +220,7 @@ def handler(event, context):
     assert 1 <= time.monotonic() - began < 5
     assert error == "Unhandled"
     assert answer["errorMessage"].endswith("Task timed out after 1.00 seconds")
-    for pid in (tmp_path / "pids").read_text().split():
+    for pid in (tmp_path / "pids").read_text(encoding="utf-8").split():
         until(lambda pid=int(pid): gone(pid))
     assert "waiting\n" in functions.log(name)
 

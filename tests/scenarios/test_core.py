@@ -38,7 +38,7 @@ class Run:
     home: Path
 
     def result(self, scenario: str) -> dict[str, Any]:
-        return dict(json.loads((self.out / scenario / "result.json").read_text()))
+        return dict(json.loads((self.out / scenario / "result.json").read_text(encoding="utf-8")))
 
     def expectation(self, scenario: str, name: str) -> dict[str, Any]:
         return next(one for one in self.result(scenario)["expectations"] if one["name"] == name)
@@ -56,6 +56,7 @@ def rehearse(home: Path, *arguments: str, timeout: float = 400) -> Run:
         capture_output=True,
         text=True,
         timeout=timeout,
+        encoding="utf-8",
     )
     return Run(done.returncode, done.stdout + done.stderr, out, home)
 
@@ -87,7 +88,10 @@ def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_core_pack_meets_every_expectation_and_exits_0(pack: Run):
-    verdicts = {path.parent.name: json.loads(path.read_text())["verdict"] for path in pack.out.glob("*/result.json")}
+    verdicts = {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))["verdict"]
+        for path in pack.out.glob("*/result.json")
+    }
     assert verdicts == dict.fromkeys(CORE, "met"), pack.printed
     assert pack.code == 0
 
@@ -142,7 +146,7 @@ def test_journal_names_images_by_digest_where_the_api_is_and_no_secret(pack: Run
     assert all("@sha256:" in image for image in made.images.values())
     assert str(made.endpoint).startswith("http://127.0.0.1:")
     assert set(made.listeners) == {"production", "test"}
-    text = (pack.out / "happy-canary" / "journal.jsonl").read_text().lower()
+    text = (pack.out / "happy-canary" / "journal.jsonl").read_text(encoding="utf-8").lower()
     assert "secret" not in text
     assert "access_key" not in text
 
@@ -172,7 +176,7 @@ def test_compressed_waits_are_journalled_while_they_last(pack: Run):
 
 def test_report_judges_again_without_any_target(pack: Run):
     directory = pack.out / "happy-canary"
-    before = json.loads((directory / "result.json").read_text())
+    before = json.loads((directory / "result.json").read_text(encoding="utf-8"))
     (directory / "result.json").unlink()
     done = subprocess.run(
         [sys.executable, "-m", "harness.cli", "report", str(directory)],
@@ -180,9 +184,10 @@ def test_report_judges_again_without_any_target(pack: Run):
         capture_output=True,
         text=True,
         timeout=60,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((directory / "result.json").read_text()) == before
+    assert json.loads((directory / "result.json").read_text(encoding="utf-8")) == before
 
 
 def test_control_scenario_with_a_wrong_expectation_is_unmet_and_exits_1(tmp_path: Path):
@@ -190,7 +195,7 @@ def test_control_scenario_with_a_wrong_expectation_is_unmet_and_exits_1(tmp_path
     run = rehearse(tmp_path, "--runtime", "process", str(control))
     assert run.code == 1, run.printed
     (result,) = run.out.glob("*/result.json")
-    judged = json.loads(result.read_text())
+    judged = json.loads(result.read_text(encoding="utf-8"))
     assert judged["verdict"] == "unmet"
     assert [one for one in judged["expectations"] if one["verdict"] == "unmet"]
     assert left_running(tmp_path) == []

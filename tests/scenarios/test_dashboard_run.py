@@ -28,7 +28,7 @@ def dashboard(home: Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """(process, address, token)"""
     command = [sys.executable, "-m", "harness.cli", "dashboard", "--port", "0", "--runtime", "process"]
     environment = {**os.environ, "REHEARSAL_HOME": str(home)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
     assert process.stdout is not None
     address, _, token = process.stdout.readline().split()[-1].partition("/#")
     yield process, address, token
@@ -83,7 +83,7 @@ def test_roll_back_from_the_dashboard_is_a_rollback_like_any_other(dashboard: An
         assert post(address, token, "/api/act", {"run": run, "action": "rollback"})["deployment"].startswith("d-")
     until(lambda: b'"RunEnded"' in path.read_bytes(), 120)
     result = until(lambda: path.with_name("result.json").is_file(), 20) and json.loads(
-        path.with_name("result.json").read_text()
+        path.with_name("result.json").read_text(encoding="utf-8")
     )
     assert result["outcome"] == "rolled_back"
     assert result["timing"]["rollback"] < 10

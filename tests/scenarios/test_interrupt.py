@@ -40,6 +40,7 @@ def in_the_middle(home: Path) -> Iterator["subprocess.Popen[str]"]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        encoding="utf-8",
     )
     try:
         deadline = clock.monotonic() + 60
@@ -69,6 +70,7 @@ def sweep(home: Path) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         timeout=60,
+        encoding="utf-8",
     )
 
 
@@ -114,9 +116,10 @@ def test_killed_run_leaves_a_journal_that_is_complete_up_to_its_last_line(tmp_pa
             capture_output=True,
             text=True,
             timeout=60,
+            encoding="utf-8",
         )
         assert done.returncode == 0, done.stderr
-        assert '"verdict": "inconclusive"' in (tmp_path / "out/happy-canary/result.json").read_text()
+        assert '"verdict": "inconclusive"' in (tmp_path / "out/happy-canary/result.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def rehearse(home: Path, folder: Path, *words: str) -> "subprocess.CompletedProc
     environment = {**os.environ, "REHEARSAL_HOME": str(home), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", "harness.cli", *words],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=240,
+        cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=240,
     )  # fmt: skip
 
 
@@ -42,15 +42,15 @@ def test_own_app_is_built_deployed_and_judged(tmp_path: Path, runtime: str):
 
 def test_defaults_lie_below_what_the_scenario_says(tmp_path: Path):
     folder = shutil.copytree(EXAMPLE, tmp_path / "shop")
-    said = (folder / "scenarios/01-orders-go-through.yaml").read_text()
+    said = (folder / "scenarios/01-orders-go-through.yaml").read_text(encoding="utf-8")
     (folder / "scenarios/01-orders-go-through.yaml").write_text(
-        said + "service: {environment: {LOG: debug}, health_check: {interval: 6s}}\n"
+        said + "service: {environment: {LOG: debug}, health_check: {interval: 6s}}\n", encoding="utf-8"
     )
     done = subprocess.run(
         [sys.executable, "-c", "from harness import scenario; import sys\n"
          "told = scenario.load(sys.argv[1], scenario.load_own_app())\n"
          "print(told.service.model_dump_json())", "scenarios/01-orders-go-through.yaml"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, encoding="utf-8", check=True,
     )  # fmt: skip
     service = json.loads(done.stdout)
     assert (service["image"], service["container_port"]) == ("shop", 5000)
@@ -70,7 +70,7 @@ def test_defaults_lie_below_what_the_scenario_says(tmp_path: Path):
     ],
 )
 def test_mistake_in_rehearsal_toml_is_one_line(tmp_path: Path, line: str, says: str):
-    (tmp_path / "rehearsal.toml").write_text(f"[app]\n{line}\n")
+    (tmp_path / "rehearsal.toml").write_text(f"[app]\n{line}\n", encoding="utf-8")
     done = rehearse(tmp_path, tmp_path, "run", str(ROOT / "scenarios/01-happy-all-at-once.yaml"))
     assert done.returncode == 2
     (told,) = done.stderr.splitlines()

@@ -79,7 +79,7 @@ def test_twin_with_one_wrong_expectation_is_unmet(pack: tuple[Run, float], name:
 
 @pytest.mark.parametrize("name", TOLD)
 def test_result_fits_its_published_schema(pack: tuple[Run, float], name: str):
-    Result.model_validate_json((pack[0].out / name / "result.json").read_text())
+    Result.model_validate_json((pack[0].out / name / "result.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_result_fits_its_published_schema(pack: tuple[Run, float], name: str):
     ],
 )
 def test_twin_that_really_runs_is_unmet_and_exits_1(tmp_path: Path, file: str, change: tuple[str, str]):
-    text = (ROOT / "scenarios" / file).read_text()
+    text = (ROOT / "scenarios" / file).read_text(encoding="utf-8")
     assert text.count(change[0]) == 1
     twin = tmp_path / file
-    twin.write_text(text.replace(*change))
+    twin.write_text(text.replace(*change), encoding="utf-8")
     run = rehearse(tmp_path, "--runtime", "process", str(twin))
     assert run.code == 1, run.printed
     assert "rehearse-verdict: unmet (met 0, unmet 1" in run.printed

@@ -32,7 +32,7 @@ pytestmark = [
 
 def parts() -> list[list[tuple[str, str]]]:
     """[(for whom, commands)] of each part of the page."""
-    text = (ROOT / "docs/SERIES.md").read_text()
+    text = (ROOT / "docs/SERIES.md").read_text(encoding="utf-8")
     return [
         [(found[1], found[2]) for found in BLOCK.finditer(section)]
         for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:8]
@@ -68,6 +68,7 @@ class Reader:
             text=True,
             timeout=240,
             check=False,
+            encoding="utf-8",
         )
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         return done.stdout
@@ -111,7 +112,7 @@ def reader_of(home: Path, folder: Path, runtime: str) -> Reader:
     shutil.copytree(ROOT / "tests/series/app", folder, dirs_exist_ok=True)
     (folder / "bin").mkdir()
     command = folder / "bin/rehearse"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness.cli "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness.cli "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     return Reader(start_emulator(home, "--compress", "60", "--runtime", runtime), folder, runtime)
 

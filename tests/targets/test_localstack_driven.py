@@ -52,7 +52,7 @@ def test_report_says_who_executed_what(run: Run):
     assert executed["CodeDeploy"] == "executed by the emulator (mocked by LocalStack 2026.3.0)"
     assert executed["CloudWatch"] == executed["Lambda"] == "executed by the emulator"
     assert executed["Tasks"] == "real containers, executed by LocalStack 2026.3.0"
-    page = (run.out / "happy-canary" / "report.html").read_text()
+    page = (run.out / "happy-canary" / "report.html").read_text(encoding="utf-8")
     assert "executed by LocalStack 2026.3.0" in page
 
 

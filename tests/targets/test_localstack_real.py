@@ -60,7 +60,10 @@ def pack(home: Path) -> Iterator[Run]:
 
 
 def test_core_scenarios_have_the_verdicts_of_the_local_target(pack: Run):
-    verdicts = {path.parent.name: json.loads(path.read_text())["verdict"] for path in pack.out.glob("*/result.json")}
+    verdicts = {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))["verdict"]
+        for path in pack.out.glob("*/result.json")
+    }
     assert verdicts == dict.fromkeys(CORE, "met"), pack.printed
     assert pack.code == 0
     assert "started as localstack-core 2026.3.0, without a token" in pack.printed
@@ -71,7 +74,7 @@ def test_report_says_who_executed_what(pack: Run):
     assert executed["CodeDeploy"] == executed["ECS"] == "executed by the emulator"
     assert executed["EC2 (network)"] == executed["IAM"] == "executed by LocalStack 2026.3.0"
     assert executed["autoscaling"] == "unsupported (unlicensed in LocalStack 2026.3.0)"
-    assert "executed by LocalStack 2026.3.0" in (pack.out / "happy-canary" / "report.html").read_text()
+    assert "executed by LocalStack 2026.3.0" in (pack.out / "happy-canary" / "report.html").read_text(encoding="utf-8")
 
 
 def test_run_stops_what_it_started_and_leaves_no_token_behind(pack: Run):
@@ -162,12 +165,13 @@ def test_one_that_a_killed_run_left_is_swept(home: Path, tmp_path: Path, python:
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        encoding="utf-8",
     )
     assert child.stdout is not None
     assert child.stdin is not None
     assert child.stdout.readline().startswith("http://127.0.0.1:")
     (record,) = (home / "localstack").glob("*.json")
-    left = psutil.Process(json.loads(record.read_text())["pid"])
+    left = psutil.Process(json.loads(record.read_text(encoding="utf-8"))["pid"])
     assert sweep(home) == []  # its run is alive
     child.kill()
     child.wait()
@@ -188,6 +192,7 @@ def test_doctor_lists_every_service_and_who_will_serve_it(localstack: str, tmp_p
         capture_output=True,
         text=True,
         timeout=120,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
@@ -219,6 +224,7 @@ def test_interrupted_run_stops_localstack_too(home: Path, tmp_path: Path, python
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     )
     deadline = clock.monotonic() + 120
     while not emulators.running(home):

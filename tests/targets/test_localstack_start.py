@@ -58,7 +58,7 @@ def test_container_of_a_run_that_is_gone_is_swept_and_one_of_a_living_run_is_not
 def test_python_3_13_is_the_named_one_then_the_paths_then_pyenvs_and_only_if_it_runs(tmp_path: Path):
     def python(path: Path, version: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{f'echo {version}' if version else 'exit 127'}\n")
+        path.write_text(f"#!/bin/sh\n{f'echo {version}' if version else 'exit 127'}\n", encoding="utf-8")
         path.chmod(0o755)
         return path
 
@@ -85,6 +85,7 @@ def test_nothing_that_we_start_inherits_the_token(monkeypatch: pytest.MonkeyPatc
         capture_output=True,
         text=True,
         timeout=60,
+        encoding="utf-8",
     )
     try:
         (emulator,) = emulators.running(tmp_path)
@@ -115,6 +116,7 @@ def test_missing_parts_are_named_when_nothing_can_be_started(tmp_path: Path):
         capture_output=True,
         text=True,
         timeout=60,
+        encoding="utf-8",
     )
     assert done.returncode == 3
     for part in (
@@ -150,6 +152,7 @@ def test_drive_takes_ecs_and_elbv2_together_and_a_url(words: str, tmp_path: Path
         capture_output=True,
         text=True,
         timeout=60,
+        encoding="utf-8",
     )
     assert done.returncode == 2
     assert "--drive" in done.stderr

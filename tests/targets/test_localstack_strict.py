@@ -28,16 +28,16 @@ def test_unsupported_is_exit_code_5_under_strict_and_never_hides_an_unmet_one():
 
 @pytest.mark.timeout(120)
 def test_scenario_that_cannot_run_is_unsupported_with_its_reason(behind: Running, tmp_path: Path):
-    text = (ROOT / "scenarios/01-happy-all-at-once.yaml").read_text()
+    text = (ROOT / "scenarios/01-happy-all-at-once.yaml").read_text(encoding="utf-8")
     native = tmp_path / "native.yaml"
-    native.write_text(text.replace("deploy:\n", "deploy:\n  controller: ecs\n", 1))
+    native.write_text(text.replace("deploy:\n", "deploy:\n  controller: ecs\n", 1), encoding="utf-8")
     if local.unsupported(scenario.load(native)) is None:
         pytest.skip("this version runs controller: ecs, and nothing else is unsupported on the free edition")
     with running("core", behind.url) as fake:
         words = ("--target", "localstack", "--endpoint", fake.url, "--runtime", "process", str(native))
         run = rehearse(tmp_path / "home", "--strict", *words)
     assert run.code == EXIT_UNSUPPORTED, run.printed
-    (result,) = (json.loads(path.read_text()) for path in run.out.glob("*/result.json"))
+    (result,) = (json.loads(path.read_text(encoding="utf-8")) for path in run.out.glob("*/result.json"))
     assert result["verdict"] == "unsupported"
     assert "controller: ecs" in result["why"]
     assert {one["verdict"] for one in result["expectations"]} == {"unsupported"}

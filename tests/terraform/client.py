@@ -37,7 +37,7 @@ class Terraform:
         mirror = plugins()
         shutil.copytree(configuration, folder)
         (folder / "cli.tfrc").write_text(
-            f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
+            f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n', encoding="utf-8"
         )
         self.run("init")
 
@@ -57,6 +57,7 @@ class Terraform:
             capture_output=True,
             text=True,
             check=False,
+            encoding="utf-8",
         )
         assert done.returncode == expected, done.stdout[-5000:] + done.stderr[-3000:]
         return done.stdout
@@ -73,4 +74,7 @@ class Terraform:
 
     def waited(self) -> list[float]:
         """Seconds that the provider waited, each time it found something not ready yet; without those it waits in any case."""
-        return [float(found) for found in WAITED.findall((self.folder / "trace.log").read_text(errors="replace"))]
+        return [
+            float(found)
+            for found in WAITED.findall((self.folder / "trace.log").read_text(errors="replace", encoding="utf-8"))
+        ]

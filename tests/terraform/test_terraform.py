@@ -83,6 +83,7 @@ def build(aws: Running, tag: str, *more: str) -> None:
         capture_output=True,
         text=True,
         check=False,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
 

@@ -168,5 +168,5 @@ def written(directory: Path, events: Sequence[Any]) -> Path:
     """As a run writes them; returns the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     lines = "".join(event.model_dump_json() + "\n" for event in events)
-    (directory / "journal.jsonl").write_text(lines)
+    (directory / "journal.jsonl").write_text(lines, encoding="utf-8")
     return directory

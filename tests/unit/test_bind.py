@@ -31,7 +31,7 @@ def up(home: Path, *words: str, **environment: str) -> Iterator[tuple[str, psuti
     """Endpoint and process of an emulator."""
     process = subprocess.Popen(
         [sys.executable, "-m", "harness.cli", "up", "--port", "0", "--runtime", "process", *words],
-        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
         env={**os.environ, "REHEARSAL_HOME": str(home), "PYTHONPATH": str(ROOT), **environment},
     )  # fmt: skip
     try:
@@ -82,11 +82,11 @@ def test_container_listens_everywhere_on_the_ports_it_publishes(tmp_path: Path):
 def test_binding_everywhere_warns(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "harness.cli", "up", "--detach", "--port", "0", "--runtime", "process", "--bind", "0.0.0.0"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=60,
         env={**os.environ, "REHEARSAL_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     (record,) = (tmp_path / "emulators").glob("*.json")
-    psutil.Process(json.loads(record.read_text())["pid"]).terminate()
+    psutil.Process(json.loads(record.read_text(encoding="utf-8"))["pid"]).terminate()
     assert done.returncode == 0
     assert "careful: --bind 0.0.0.0 lets everybody" in done.stderr
 
@@ -144,7 +144,7 @@ def test_compose_gives_the_command_line_words_that_it_knows(name: str, verb: obj
 
 
 def test_comment_of_compose_names_services_and_ports_that_are_there():
-    said = (ROOT / "docker-compose.yml").read_text().partition("services:")[0]
+    said = (ROOT / "docker-compose.yml").read_text(encoding="utf-8").partition("services:")[0]
     assert set(re.findall(r"docker compose up (\w+)", said)) <= set(COMPOSE["services"])
     assert set(re.findall(r"--profile (\w+)", said)) == set(COMPOSE["services"]["localstack"]["profiles"])
     for name, port in re.findall(r"docker compose up (\w+).*?http://127\.0\.0\.1:(\d+)", said):
@@ -155,7 +155,7 @@ def test_script_of_the_dashboard_starts_one_that_answers(tmp_path: Path):
     """As its container would, but for the place of the installation, which is there, and the port."""
     installed = tmp_path / "bin/rehearse"
     installed.parent.mkdir()
-    installed.write_text(f'#!/bin/sh\nexec {sys.executable} -m harness.cli "$@"\n')
+    installed.write_text(f'#!/bin/sh\nexec {sys.executable} -m harness.cli "$@"\n', encoding="utf-8")
     installed.chmod(0o755)
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -196,5 +196,5 @@ def test_scripts_of_action_and_compose_are_bash(tmp_path: Path):
     scripts = [step["run"] for step in action["runs"]["steps"] if "run" in step]
     scripts.append(COMPOSE["services"]["emulator"]["command"][-1].replace("$$", "$"))
     for script in scripts:
-        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, encoding="utf-8")
         assert (done.returncode, done.stderr) == (0, "")

@@ -53,12 +53,20 @@ def environment(**more: str) -> dict[str, str]:
 
 def rehearse(place: Path, *words: str, **more: str) -> Said:
     return Said(
-        subprocess.run(command(*words), cwd=place, capture_output=True, text=True, timeout=120, env=environment(**more))
+        subprocess.run(
+            command(*words),
+            cwd=place,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=environment(**more),
+            encoding="utf-8",
+        )
     )
 
 
 def write(place: Path, text: str, name: str = "a.yaml") -> str:
-    (place / name).write_text(text)
+    (place / name).write_text(text, encoding="utf-8")
     return name
 
 
@@ -178,7 +186,7 @@ def test_results_do_not_go_into_a_file(place: Path):
     ],
 )
 def test_state_directory_that_cannot_be_made_is_named(place: Path, words: tuple[str, ...]):
-    (place / "state").write_text("a file in the way")
+    (place / "state").write_text("a file in the way", encoding="utf-8")
     write(place, EXAMPLE)
     said = rehearse(place, *words, REHEARSAL_HOME="state", **NO_ENGINE)
     assert said.code == 2
@@ -204,7 +212,7 @@ def test_run_does_not_write_into_another_runs_journal(place: Path):
 
 
 def test_section_that_rehearsal_toml_does_not_have_is_refused(place: Path):
-    (place / "rehearsal.toml").write_text("[emulatr]\nregistry_port = 5000\n")
+    (place / "rehearsal.toml").write_text("[emulatr]\nregistry_port = 5000\n", encoding="utf-8")
     said = rehearse(place, "lint", write(place, EXAMPLE))
     assert (said.code, said.error) == (2, "rehearsal.toml: [emulatr] is no section of it; did you mean `emulator`?")
 
@@ -250,7 +258,7 @@ def test_reader_that_goes_away_is_no_success(place: Path):
     os.close(reading)
     done = subprocess.run(
         command("lint", write(place, "scenario: v2\n")),
-        cwd=place, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, env=environment(),
+        cwd=place, stdout=writing, stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=60, env=environment(),
     )  # fmt: skip
     os.close(writing)
     assert (done.returncode, done.stderr) == (3, "")
@@ -314,7 +322,7 @@ def test_up_prints_what_a_shell_can_eval(place: Path):
     said = rehearse(place, "up", "--port", "0", "--runtime", "process", "--detach")
     shown = subprocess.run(
         ["sh", "-c", 'eval "$1" && echo "$AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID"', "sh", said.out],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, encoding="utf-8", check=True,
     )  # fmt: skip
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+ test\n", shown.stdout)
     assert rehearse(place, "down").code == 0
@@ -323,7 +331,7 @@ def test_up_prints_what_a_shell_can_eval(place: Path):
 def test_emulator_in_front_ends_on_sigterm_and_leaves_nothing(place: Path):
     emulator = subprocess.Popen(
         command("up", "--port", "0", "--runtime", "process"),
-        cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment(),
     )  # fmt: skip
     with emulator:
         assert emulator.stdout

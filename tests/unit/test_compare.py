@@ -140,7 +140,9 @@ def test_compare_verb_exits_0_for_the_same_verdicts_and_1_for_others(tmp_path: P
     story.written(tmp_path / "a", story.rolled_back(of))
     story.written(tmp_path / "b", story.rolled_back(of) if same else story.happy(of))
     command = [sys.executable, "-m", "harness.cli", "compare", str(tmp_path / "a"), str(tmp_path / "b")]
-    done = subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, encoding="utf-8"
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert (tmp_path / "compare.html").is_file()
 
@@ -170,6 +172,6 @@ def test_compare_verb_speaks_korean_where_the_locale_does(tmp_path: Path, encodi
 
 def test_compare_of_a_directory_without_a_journal_is_a_usage_error(tmp_path: Path):
     command = [sys.executable, "-m", "harness.cli", "compare", str(tmp_path), str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, encoding="utf-8")
     assert done.returncode == 2
     assert "there is no journal.jsonl" in done.stderr

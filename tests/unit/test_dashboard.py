@@ -126,7 +126,7 @@ def test_dashboard_gives_no_other_site_leave_to_read_or_frame_it(tmp_path: Path)
 
 
 def test_dashboard_serves_nothing_beside_its_own_files_and_reports(tmp_path: Path):
-    (tmp_path / "report.html").write_text("secret")
+    (tmp_path / "report.html").write_text("secret", encoding="utf-8")
 
     async def work(page: Page) -> None:
         paths = (
@@ -225,6 +225,6 @@ def test_a_run_is_live_while_its_process_is(tmp_path: Path):
 
 def test_a_journal_that_cannot_be_read_is_not_among_the_runs(tmp_path: Path):
     (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "journal.jsonl").write_text("not json\n")
+    (tmp_path / "bad" / "journal.jsonl").write_text("not json\n", encoding="utf-8")
     story.written(tmp_path / "good", story.happy(OF))
     assert [run.id for run in Runs(tmp_path).all()] == ["good"]

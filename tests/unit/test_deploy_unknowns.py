@@ -176,6 +176,6 @@ def test_custom_traffic_of_100_percent_is_taken_only_without_limits():
 
 
 def test_setting_that_is_one_of_a_few_words_refuses_another(tmp_path: Path):
-    (tmp_path / "rehearsal.toml").write_text('[emulator]\nleftover_task_set = "adopt"\n')
+    (tmp_path / "rehearsal.toml").write_text('[emulator]\nleftover_task_set = "adopt"\n', encoding="utf-8")
     with pytest.raises(UsageError, match="it must be delete or keep or fail"):
         load(tmp_path / "rehearsal.toml")

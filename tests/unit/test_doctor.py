@@ -108,7 +108,7 @@ def test_doctor_as_json_has_the_exit_code_of_its_findings(tmp_path: Path, proxy:
     done = subprocess.run(
         [sys.executable, "-m", "harness.cli", "doctor", "--json"],
         cwd=tmp_path, env={**environment, "PYTHONPATH": str(ROOT), **({"HTTP_PROXY": proxy} if proxy else {})},
-        capture_output=True, text=True, timeout=100,
+        capture_output=True, text=True, encoding="utf-8", timeout=100,
     )  # fmt: skip
     told = json.loads(done.stdout)
     assert done.returncode == code, done.stdout + done.stderr

@@ -53,13 +53,17 @@ def test_image_has_all_that_master_and_worker_import():
     """Beside what its requirements bring: the harness's other libraries are not in it."""
     others = ("pydantic", "boto3", "botocore", "aiohttp", "moto", "yaml", "docker", "rich")
     check = f"import harness.load.task, sys; print([one for one in {others!r} if one in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     assert done.stdout.strip() == "[]"
     assert [line.partition("==")[0] for line in load_image.requirements().split()] == list(load_image.NEEDED)
 
 
 def test_task_without_a_role_says_what_is_missing():
-    done = subprocess.run([sys.executable, "-m", "harness.load.task"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.load.task"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8"
+    )
     assert (done.returncode, "neither is in the environment" in done.stderr) == (1, True)
 
 
@@ -93,6 +97,7 @@ def task(**environment: str) -> "subprocess.Popen[str]":
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     )
 
 

@@ -40,15 +40,15 @@ def events(kind: str) -> list[j.Event]:
 def compared(name: str, text: str) -> None:
     path = GOLDEN / name
     if os.environ.get(UPDATE):
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     assert path.is_file(), f"there is no {path.name}; run: make golden"
-    assert text == path.read_text(), f"{name} has changed; if it should have, run: make golden"
+    assert text == path.read_text(encoding="utf-8"), f"{name} has changed; if it should have, run: make golden"
 
 
 @pytest.mark.parametrize("kind", ["rolled_back", "happy"])
 def test_report_page_is_the_golden_one(tmp_path: Path, kind: str):
     report.write(story.written(tmp_path, events(kind)))
-    compared(f"{kind}.html", (tmp_path / "report.html").read_text())
+    compared(f"{kind}.html", (tmp_path / "report.html").read_text(encoding="utf-8"))
 
 
 def test_compare_page_is_the_golden_one(tmp_path: Path):

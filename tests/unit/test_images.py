@@ -10,7 +10,7 @@ from harness import images
 
 def app(folder: Path, text: str = "app = None\n") -> Path:
     folder.mkdir(parents=True)
-    (folder / "app.py").write_text(text)
+    (folder / "app.py").write_text(text, encoding="utf-8")
     return folder
 
 

@@ -33,7 +33,7 @@ def found(tmp_path: Path, *changes: tuple[str, str]) -> list[Finding]:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     path = tmp_path / "a.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return lint(path)
 
 

@@ -127,7 +127,7 @@ time.sleep(600)
 def run(site: Site, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A run of its own that has traffic."""
     command = [sys.executable, "-c", RUN, str(site.port), str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "line\n"
         yield process

@@ -35,10 +35,10 @@ def test_verdict_line_has_always_the_same_form(endings: list[Ending], code: int,
 
 def test_step_summary_is_appended_where_github_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "summary.md"
-    file.write_text("before\n")
+    file.write_text("before\n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
     summary.append_step_summary([MET, UNMET], "the line")
-    lines = file.read_text().splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "before"
     assert "| ✔ | happy-canary | met | succeeded | 824 | 0 | 0.12 s | 41 |  |" in lines
     assert "| ✘ | 5xx | unmet | succeeded | 500 | 400 | 0.10 s | 30 | outcome: succeeded \\| &lt;b&gt;expected&lt;/b&gt; rolled_back |" in lines  # fmt: skip # noqa: E501
@@ -53,7 +53,7 @@ def test_without_github_there_is_no_step_summary(tmp_path: Path, monkeypatch: py
 
 
 def test_schema_of_results_is_the_generated_one():
-    assert (ROOT / "docs/result.schema.json").read_text() == schema_text(), "run: make docs"
+    assert (ROOT / "docs/result.schema.json").read_text(encoding="utf-8") == schema_text(), "run: make docs"
 
 
 @pytest.mark.parametrize("kind", ["happy", "rolled_back", "never_steady"])
@@ -70,7 +70,7 @@ def test_result_fits_the_published_schema(tmp_path: Path, kind: str):
     else:
         events = getattr(story, kind)(told)
     report.write(story.written(tmp_path, events))
-    text = (tmp_path / "result.json").read_text()
+    text = (tmp_path / "result.json").read_text(encoding="utf-8")
     Result.model_validate_json(text)
     for key in Result.model_fields:
         broken = json.loads(text)

@@ -61,7 +61,7 @@ def test_every_member_of_a_request_is_in_exactly_one_table(service: str):
 def test_executed_member_is_named_somewhere_in_the_code():
     """It cannot be executed where nothing names it; that its name is read where it should be is for the tests of its operation."""
     sources = [path for path in EMULATOR.rglob("*.py") if "members" not in path.parts]
-    literals = set(re.findall(r'"(\w+)"', "".join(path.read_text() for path in sources)))
+    literals = set(re.findall(r'"(\w+)"', "".join(path.read_text(encoding="utf-8") for path in sources)))
     executed = {
         (service, shape, member)
         for service in SERVICES

@@ -11,7 +11,7 @@ from harness import owner
 def test_owner_lives_while_its_process_does():
     command = "from harness import owner; print(owner.this_process(), flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
         assert process.stdout is not None
         told = process.stdout.readline().strip()

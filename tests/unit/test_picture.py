@@ -158,9 +158,9 @@ def test_follower_keeps_a_half_line_until_its_rest_has_come(tmp_path: Path):
     follower = j.Follower(path)
     assert follower.new() == []
     line = story.started(OF).model_dump_json()
-    path.write_text(line[:50])
+    path.write_text(line[:50], encoding="utf-8")
     assert follower.new() == []
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(line[50:] + "\n" + line[:5])
     assert len(follower.new()) == 1
     assert follower.new() == []
@@ -168,7 +168,7 @@ def test_follower_keeps_a_half_line_until_its_rest_has_come(tmp_path: Path):
 
 def test_follower_says_which_line_it_cannot_read(tmp_path: Path):
     path = tmp_path / "journal.jsonl"
-    path.write_text(story.started(OF).model_dump_json() + "\nnot json\n")
+    path.write_text(story.started(OF).model_dump_json() + "\nnot json\n", encoding="utf-8")
     with pytest.raises(j.JournalInvalid, match=r"journal\.jsonl:2"):
         j.Follower(path).new()
 

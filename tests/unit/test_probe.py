@@ -323,7 +323,9 @@ def test_websocket_that_is_not_upgraded_never_opened(site: Site):
 
 
 def test_sigterm_ends_the_probe_with_its_last_line(site: Site):
-    probe = subprocess.Popen([*COMMAND, "--url", site.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    probe = subprocess.Popen(
+        [*COMMAND, "--url", site.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
     assert probe.stdin
     assert probe.stdout
     with probe.stdin, probe.stdout:
@@ -337,7 +339,7 @@ def test_probe_ends_when_its_parent_is_killed(site: Site):
     parent = subprocess.Popen(
         [sys.executable, "-c", f"import subprocess, time; p = subprocess.Popen({[*COMMAND, '--url', site.url]!r}, stdin=-1, stdout=-3);"
          " print(p.pid, flush=True); time.sleep(60)"],
-        stdout=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, text=True, encoding="utf-8",
     )  # fmt: skip
     assert parent.stdout
     with parent.stdout:

@@ -82,6 +82,8 @@ def test_rehearsal_is_run_and_its_verdict_explained(project: pytest.Pytester):
 def test_plugin_imports_nothing_heavy():
     """Every pytest run on the machine loads it."""
     code = "import sys, harness.pytest_plugin; print(sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8"
+    ).stdout
     assert "harness.pytest_plugin" in done
     assert not [name for name in ("boto3", "pydantic", "aiohttp", "moto") if f"'{name}'" in done]

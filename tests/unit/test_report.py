@@ -29,8 +29,8 @@ EXPECTED: dict[str, Any] = {
 def report_of(directory: Path, events: list[Any]) -> tuple[dict[str, Any], ET.Element, str]:
     """(result.json, junit.xml, report.html)"""
     report.write(story.written(directory, events))
-    result = json.loads((directory / "result.json").read_text(), parse_constant=pytest.fail)
-    return result, ET.parse(directory / "junit.xml").getroot(), (directory / "report.html").read_text()
+    result = json.loads((directory / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    return result, ET.parse(directory / "junit.xml").getroot(), (directory / "report.html").read_text(encoding="utf-8")
 
 
 def test_result_holds_the_contract(tmp_path: Path):
@@ -64,8 +64,8 @@ def test_result_tells_both_clocks_of_a_compressed_wait(tmp_path: Path):
 def test_report_twice_is_the_same(tmp_path: Path):
     first = report_of(tmp_path, story.rolled_back(story.scenario(EXPECTED)))
     report.write(tmp_path)
-    assert json.loads((tmp_path / "result.json").read_text()) == first[0]
-    assert (tmp_path / "report.html").read_text() == first[2]
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8")) == first[0]
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == first[2]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "journal.jsonl",
         "junit.xml",
@@ -151,10 +151,10 @@ def test_one_failed_request_of_a_hundred_thousand_shows(tmp_path: Path):
     requests[50_000] = requests[50_000].model_copy(update={"status": 502, "version": None})
     events = story.told(of, *requests, *story.lifecycle(), story.deployment(completed=880.0), *story.ended(requests))
     story.written(tmp_path, events)
-    lines = (tmp_path / "journal.jsonl").read_text().splitlines()
+    lines = (tmp_path / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     plain, whole = cpu_of(lambda: [json.loads(line) for line in lines]), cpu_of(lambda: report.write(tmp_path))
     assert whole < 8 * plain  # 2.5 on an idle machine, where it takes a second: see benchmarks/report.py
-    html = (tmp_path / "report.html").read_text()
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert html.count("1 of 500 failed") == 2  # in the wide chart and in the narrow one
     assert 'class="cross"' in html
     assert ">502<" in html
@@ -166,8 +166,8 @@ def test_journal_cut_by_a_crash_gives_a_page(tmp_path: Path):
     whole = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(whole[: len(whole) // 2 + 7])
     report.write(tmp_path)
-    assert json.loads((tmp_path / "result.json").read_text())["verdict"] == "inconclusive"
-    assert "This run did not come to its end" in (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["verdict"] == "inconclusive"
+    assert "This run did not come to its end" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_journal_of_only_a_beginning_gives_a_page(tmp_path: Path):
@@ -187,7 +187,7 @@ def test_unsupported_run_gives_a_page_that_says_why(tmp_path: Path):
 
 @pytest.mark.parametrize("text", ["", '{"event": "RunEnded", "at": 1, "complete": true}\n'])
 def test_journal_that_does_not_say_what_was_run_is_refused_by_its_path(tmp_path: Path, text: str):
-    (tmp_path / "journal.jsonl").write_text(text)
+    (tmp_path / "journal.jsonl").write_text(text, encoding="utf-8")
     with pytest.raises(j.JournalInvalid, match=re.escape(str(tmp_path / "journal.jsonl"))):
         report.write(tmp_path)
 

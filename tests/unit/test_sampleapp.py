@@ -281,7 +281,7 @@ def test_slow_start_ends_on_sigterm_at_once():
 
 
 def _handles_sigterm(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status").read_text()
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 

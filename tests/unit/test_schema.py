@@ -131,7 +131,7 @@ def test_every_scenario_file_loads_and_fits_the_schema(path: Path):
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_every_scenario_file_names_the_schema_for_editors(path: Path):
-    assert path.read_text().startswith("# yaml-language-server: $schema=scenario.schema.json\n")
+    assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=scenario.schema.json\n")
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ from harness.errors import UsageError
 
 def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "rehearsal.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

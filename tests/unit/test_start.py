@@ -25,7 +25,9 @@ OF_THE_EMULATOR = {"botocore", "aiohttp", "psutil"}
 
 def imported_by(module: str) -> set[str]:
     code = f"import sys, {module}; print(' '.join(sys.modules))"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ, encoding="utf-8"
+    )
     return set(said.stdout.split())
 
 

@@ -22,5 +22,6 @@ def test_user_without_a_name_is_told_by_number():
         capture_output=True,
         text=True,
         env={name: value for name, value in os.environ.items() if name not in NAMES},
+        encoding="utf-8",
     )
     assert (told.stdout, told.stderr) == ("uid 54321\n", "")

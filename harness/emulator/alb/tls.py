@@ -136,7 +136,7 @@ def _context(settings: Tls, certificate: Certificate) -> ssl.SSLContext:
     context.set_alpn_protocols(ALPN)
     descriptor, path = tempfile.mkstemp(suffix=".pem")  # of mode 0600
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"{certificate.key.strip()}\n{certificate.chain.strip()}\n")
         context.load_cert_chain(path)
     except ssl.SSLError as error:

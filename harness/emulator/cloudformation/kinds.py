@@ -31,7 +31,7 @@ class Spec:
 @cache
 def specs() -> Mapping[str, Spec]:
     """From types.json, which `tests/emulator/cloudformation_types.py` writes from cfn-lint's copy of AWS's registry."""
-    raw = json.loads(Path(__file__).with_name("types.json").read_text())
+    raw = json.loads(Path(__file__).with_name("types.json").read_text(encoding="utf-8"))
     return {
         name: Spec(*(frozenset(one[key]) for key in ("properties", "required", "replace"))) for name, one in raw.items()
     }

@@ -163,7 +163,7 @@ class DockerRuntime:
         self._pulled.add(name)
         ledger = self.home / PULLED
         ledger.parent.mkdir(parents=True, exist_ok=True)
-        with ledger.open("a") as lines:
+        with ledger.open("a", encoding="utf-8") as lines:
             lines.write(f"{name}\n")
 
     def _drop(self, name: str) -> None:
@@ -278,7 +278,7 @@ def sweep(home: Path) -> list[str]:
 def _sweep_images(client: DockerClient, ledger: Path) -> list[str]:
     """Names that a crashed emulator gave to images; images that have another name stay."""
     removed = []
-    for name in set(ledger.read_text().split()) if ledger.is_file() else ():
+    for name in set(ledger.read_text(encoding="utf-8").split()) if ledger.is_file() else ():
         with contextlib.suppress(NotFound):
             client.images.remove(name)
             removed.append(f"image {name}")

@@ -181,7 +181,7 @@ class ProcessContainer:
         self.addresses = addresses
         self._reason = ""
         line = {"pid": process.pid, "started": _start_time(process.pid), "task": spec.task_id}
-        self._ledger.write_text(json.dumps({**line, "folders": [str(folder) for folder in folders]}))
+        self._ledger.write_text(json.dumps({**line, "folders": [str(folder) for folder in folders]}), encoding="utf-8")
         self.ended: asyncio.Task[Exit] = asyncio.create_task(self._watch())
 
     async def wait(self) -> Exit:
@@ -247,7 +247,7 @@ def _resident(pid: int) -> int:
     statm = Path(f"/proc/{pid}/statm")
     if not statm.exists():
         return int(psutil.Process(pid).memory_info().rss)
-    return int(statm.read_text().split()[1]) * PAGE
+    return int(statm.read_text(encoding="utf-8").split()[1]) * PAGE
 
 
 def _descendants(pid: int) -> Iterator[int]:
@@ -257,7 +257,7 @@ def _descendants(pid: int) -> Iterator[int]:
         yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
         return
     for thread in threads.iterdir():
-        for child in map(int, (thread / "children").read_text().split()):
+        for child in map(int, (thread / "children").read_text(encoding="utf-8").split()):
             yield child
             yield from _descendants(child)
 
@@ -300,7 +300,7 @@ def sweep(home: Path) -> list[str]:
 def _remove_folders(line: Path) -> Iterator[str]:
     """What the ledger says went with a process."""
     with contextlib.suppress(ValueError):
-        for folder in map(Path, json.loads(line.read_text()).get("folders", ())):
+        for folder in map(Path, json.loads(line.read_text(encoding="utf-8")).get("folders", ())):
             if folder.is_dir():
                 shutil.rmtree(folder)
                 yield f"folder {folder}"
@@ -310,7 +310,7 @@ def _left_behind(home: Path) -> Iterator[psutil.Process]:
     known = {}
     for line in (home / "ledger").glob("*.json"):
         with contextlib.suppress(ValueError):
-            entry = json.loads(line.read_text())
+            entry = json.loads(line.read_text(encoding="utf-8"))
             known[entry["pid"]] = entry["started"]
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -115,7 +115,7 @@ class Distribution:
             "http": {"net": "unix", "addr": str(socket), "relativeurls": True},
         }
         path = self._socket_folder / "registry.yml"
-        path.write_text(json.dumps(configuration))
+        path.write_text(json.dumps(configuration), encoding="utf-8")
         return path
 
     def _watched(self, process: asyncio.subprocess.Process, log: Path) -> ProcessContainer:
@@ -130,7 +130,7 @@ class Distribution:
         try:
             await within(self._cloud.clock, READY_WITHIN, self._answers())
         except TimeoutError:
-            said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["nothing"]
             raise NoRegistry(f"the registry does not start; it said: {said[0]}") from None
 
     async def _answers(self) -> None:

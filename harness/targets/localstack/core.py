@@ -48,7 +48,7 @@ def _is_wanted(python: str) -> bool:
     """A pyenv shim is on the PATH also where its version is not chosen, and then fails."""
     asked = [python, "-c", "import sys; print(*sys.version_info[:2])"]
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=20).stdout.split()
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=20, encoding="utf-8").stdout.split()
     except (OSError, subprocess.TimeoutExpired):
         return False
     return said == [str(part) for part in PYTHON]
@@ -62,10 +62,10 @@ def ensure(home: Path, python: Path) -> Path:
     """The environment's Python, made once (two minutes). Raises TargetUnavailable with pip's last line."""
     place = environment_of(home)
     place.mkdir(parents=True, exist_ok=True)
-    with (place / ".lock").open("w") as lock:
+    with (place / ".lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made, venv = place / ".made", place / "venv"
-        if made.is_file() and made.read_text() == "\n".join(REQUIREMENTS):
+        if made.is_file() and made.read_text(encoding="utf-8") == "\n".join(REQUIREMENTS):
             return venv / "bin" / "python"
         print(f"making {place} with localstack-core {VERSION} (a few minutes, once)", file=sys.stderr, flush=True)
         shutil.rmtree(venv, ignore_errors=True)
@@ -74,7 +74,7 @@ def ensure(home: Path, python: Path) -> Path:
             [str(venv / "bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", *REQUIREMENTS],
             place,
         )
-        made.write_text("\n".join(REQUIREMENTS))
+        made.write_text("\n".join(REQUIREMENTS), encoding="utf-8")
         return venv / "bin" / "python"
 
 
@@ -84,7 +84,11 @@ def _run(command: list[str], place: Path) -> None:
             command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=starting.inherited()
         )
     if done.returncode:
-        said = [line for line in (place / "making.log").read_text(errors="replace").splitlines() if line.strip()]
+        said = [
+            line
+            for line in (place / "making.log").read_text(errors="replace", encoding="utf-8").splitlines()
+            if line.strip()
+        ]
         raise TargetUnavailable(f"localstack-core could not be installed (see {place / 'making.log'}): {said[-1]}")
 
 
@@ -105,7 +109,7 @@ def started(home: Path, python: Path) -> Iterator[str]:
         )
     record = scratch.with_suffix(".json")
     try:
-        record.write_text(json.dumps({"pid": process.pid, "port": port}))
+        record.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
         yield _ready(process, port, log)
     finally:
         if process.poll() is None:
@@ -141,7 +145,7 @@ def _ready(process: subprocess.Popen[bytes], port: int, log: Path) -> str:
             clock.pause(endpoint.LOOK)
         else:
             return where.url
-    said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     raise TargetUnavailable(f"localstack-core {VERSION} did not start (see {log}): {(said or ['it said nothing'])[-1]}")
 
 
@@ -167,7 +171,7 @@ def sweep(home: Path) -> list[str]:
     removed = []
     for record in sorted((home / "localstack").glob("*.json")):
         try:
-            said = json.loads(record.read_text())
+            said = json.loads(record.read_text(encoding="utf-8"))
             process = psutil.Process(said["pid"])
             ours = str(LAUNCHER) in process.cmdline()
         except (OSError, ValueError, KeyError, psutil.Error):
