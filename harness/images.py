@@ -143,19 +143,15 @@ def _process_digest(home: Path, image: str) -> str | None:
 
 
 def _docker_digest(image: str) -> str | None:
-    from docker.client import DockerClient
     from docker.errors import DockerException
 
+    from harness import engine
+
     try:
-        client = DockerClient.from_env(timeout=ENGINE_TIMEOUT)
+        with engine.connected(ENGINE_TIMEOUT) as client:
+            return str(client.images.get(image).id)
     except DockerException:
         return None
-    try:
-        return str(client.images.get(image).id)
-    except DockerException:
-        return None
-    finally:
-        client.close()
 
 
 # ---- building
@@ -197,14 +193,14 @@ def build_foreign(home: Path, runtime: str, *, revision: str, architecture: str)
     """
     if runtime == "process":
         return build(home, runtime, revision=revision, architecture=architecture)
-    from docker.client import DockerClient
     from docker.errors import DockerException
+
+    from harness import engine
 
     name = image_name(None, revision)
     try:
-        client = DockerClient.from_env(timeout=60)
-        client.images.load(_foreign_archive(name, architecture))
-        client.close()
+        with engine.connected(60) as client:
+            client.images.load(_foreign_archive(name, architecture))
     except DockerException as error:
         raise TargetUnavailable(f"making {name}: {_first_line(error)}; is the Docker engine running?") from error
     return name
@@ -279,26 +275,21 @@ def find_distribution() -> tuple[str | None, str]:
 
 def docker_ready() -> tuple[bool, str]:
     """Whether containers can be used here, and why (not): an engine answers, and a base image is there or can be had."""
-    from docker.client import DockerClient
     from docker.errors import DockerException
 
+    from harness import engine
+
     try:
-        client = DockerClient.from_env(timeout=ENGINE_TIMEOUT)
+        with engine.connected(ENGINE_TIMEOUT) as client:
+            version, base = client.version()["Version"], _base_image(client)
     except DockerException as error:
         return False, f"no Docker engine answers ({_first_line(error)})"
-    try:
-        engine = client.version()["Version"]
-        base = _base_image(client)
-    except DockerException as error:
-        return False, f"the Docker engine does not answer ({_first_line(error)})"
-    finally:
-        client.close()
     if base is None:
         return (
             False,
-            f"Docker {engine} answers, but none of its images is a base image ({', '.join(BASE_IMAGES)}); say REHEARSE_BASE_IMAGE=...",
+            f"Docker {version} answers, but none of its images is a base image ({', '.join(BASE_IMAGES)}); say REHEARSE_BASE_IMAGE=...",
         )
-    return True, f"Docker {engine} answers and has {base}"
+    return True, f"Docker {version} answers and has {base}"
 
 
 def _base_image(client: Any) -> str | None:
@@ -319,28 +310,21 @@ def _first_line(error: Exception) -> str:
 
 
 def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, str], arch: str | None) -> str:
-    from docker.client import DockerClient
     from docker.errors import BuildError, DockerException
 
+    from harness import engine
+
     try:
-        client = DockerClient.from_env(timeout=300)
-        base = _base_image(client)
-        if base is None:
-            raise TargetUnavailable(f"no base image for {name}: pull python:3.12-slim, or say REHEARSE_BASE_IMAGE=...")
-        if arch and arch != (has := client.images.get(base).attrs["Architecture"]):
-            raise TargetUnavailable(
-                f"building {name} for linux/{arch}: the base image {base} is for linux/{has}; name another one with "
-                "REHEARSE_BASE_IMAGE=..."
-            )
-        with _context(home, folder, _python_of(client, base)) as context:
-            client.images.build(
-                path=str(context),
-                tag=name,
-                rm=True,
-                platform=f"linux/{arch}" if arch else None,
-                buildargs={"BASE_IMAGE": base, **environment},
-            )
-        client.close()
+        with engine.connected(300) as client:
+            base = _base_for(client, name, arch)
+            with _context(home, folder, _python_of(client, base)) as context:
+                client.images.build(
+                    path=str(context),
+                    tag=name,
+                    rm=True,
+                    platform=f"linux/{arch}" if arch else None,
+                    buildargs={"BASE_IMAGE": base, **environment},
+                )
     except BuildError as error:
         raise TargetUnavailable(f"building {name}: {_first_line(error)}") from error
     except DockerException as error:
@@ -348,22 +332,34 @@ def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, st
     return name
 
 
+def _base_for(client: Any, name: str, arch: str | None) -> str:
+    """The base image that `name` is built on. Raises TargetUnavailable where there is none, or none for `arch`."""
+    base = _base_image(client)
+    if base is None:
+        raise TargetUnavailable(f"no base image for {name}: pull python:3.12-slim, or say REHEARSE_BASE_IMAGE=...")
+    if arch and arch != (has := client.images.get(base).attrs["Architecture"]):
+        raise TargetUnavailable(
+            f"building {name} for linux/{arch}: the base image {base} is for linux/{has}; name another one with "
+            "REHEARSE_BASE_IMAGE=..."
+        )
+    return base
+
+
 def push_docker(image: str, uri: str, tag: str, user: str, password: str) -> None:
     """`docker tag` and `docker push` of a local image to `<uri>:<tag>`. Raises TargetUnavailable with what the registry says."""
-    from docker.client import DockerClient
     from docker.errors import DockerException
 
-    client = DockerClient.from_env(timeout=300)
+    from harness import engine
+
     try:
-        client.images.get(image).tag(uri, tag)
-        login = {"username": user, "password": password}
-        for line in client.images.push(uri, tag=tag, auth_config=login, stream=True, decode=True):
-            if "error" in line:
-                raise TargetUnavailable(f"pushing {uri}:{tag}: {line['error']}")
+        with engine.connected(300) as client:
+            client.images.get(image).tag(uri, tag)
+            login = {"username": user, "password": password}
+            for line in client.images.push(uri, tag=tag, auth_config=login, stream=True, decode=True):
+                if "error" in line:
+                    raise TargetUnavailable(f"pushing {uri}:{tag}: {line['error']}")
     except DockerException as error:
         raise TargetUnavailable(f"pushing {uri}:{tag}: {_first_line(error)}") from error
-    finally:
-        client.close()
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Shared by all tests: what a container test needs, and who says so when it is missing."""
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -11,6 +13,14 @@ from harness import images
 os.environ["LC_ALL"] = "C.UTF-8"  # the terminal speaks the locale's language, and most tests read English
 # A shell starts what it puts in the background deaf to Ctrl-C, and so would be the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_for_the_collector() -> Iterator[None]:
+    """What a module's tests did not close is collected, and thereby told, before the next module's: else it is chance whose test it
+    fails."""
+    yield
+    gc.collect()
 
 
 @cache

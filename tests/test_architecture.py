@@ -15,7 +15,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "owner": set(),
     "look": {"words"},
     "words": set(),
-    "images": {"clock", "directory", "errors"},
+    "engine": set(),
+    "images": {"clock", "directory", "engine", "errors"},
     "scenario": {"clock", "errors"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
@@ -26,8 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "load": {"clock", "errors", "owner", "probe"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
-    "aws": {"clock", "errors", "driver", "images", "scenario", "compression"},
-    "targets": {"clock", "directory", "errors", "driver", "images", "owner", "scenario", "aws"},
+    "aws": {"clock", "errors", "driver", "engine", "images", "scenario", "compression"},
+    "targets": {"clock", "directory", "errors", "driver", "engine", "images", "owner", "scenario", "aws"},
     "picture": {"journal", "scenario", "compression", "look", "words"},
     "progress": {"clock", "errors", "journal", "look", "picture", "words"},
     "dashboard": {
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"clock", "directory", "errors", "images"},
+    "emulator": {"clock", "directory", "engine", "errors", "images"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin", "aws.command"}  # they put the parts together
 
@@ -96,6 +97,15 @@ def test_the_driver_speaks_boto3_and_the_expectations_do_not():
         if part(module) in ("expectations", "report", "journal", "scenario"):
             assert not _imports_package(path, "boto3"), module
             assert not _imports_package(path, "botocore"), module
+
+
+def test_the_docker_engine_is_reached_through_one_door():
+    """The SDK's other ways to a client leave sockets open where no engine answers. Types of a client may be named."""
+    ways = {"from_env", "DockerClient(", "APIClient("}
+    guilty = [
+        m for m, path in modules() if m != "engine" and any(way in path.read_text(encoding="utf-8") for way in ways)
+    ]
+    assert not guilty
 
 
 def _imports_package(path: Path, package: str) -> bool:

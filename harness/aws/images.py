@@ -74,21 +74,17 @@ def architecture_of(home: Path, runtime: str, image: str) -> str:
         if manifest is None:
             raise UsageError(f"there is no image {image}; rehearse build makes one")
         return manifest.architecture
-    from docker.client import DockerClient
     from docker.errors import DockerException, ImageNotFound
 
+    from harness import engine
+
     try:
-        client = DockerClient.from_env(timeout=images.ENGINE_TIMEOUT)
-    except DockerException as error:
-        raise TargetUnavailable(f"no Docker engine answers ({error})") from error
-    try:
-        return str(client.images.get(image).attrs["Architecture"])
+        with engine.connected(images.ENGINE_TIMEOUT) as client:
+            return str(client.images.get(image).attrs["Architecture"])
     except ImageNotFound as error:
         raise UsageError(f"there is no image {image}; rehearse build makes one") from error
     except DockerException as error:
-        raise TargetUnavailable(f"the Docker engine does not answer ({error})") from error
-    finally:
-        client.close()
+        raise TargetUnavailable(f"no Docker engine answers ({error})") from error
 
 
 def _push(session: Session, home: Path, runtime: str, repository: str, uri: str, image: str) -> str:

@@ -192,19 +192,15 @@ def docker() -> Iterator[Finding]:
 
 
 def _engine() -> Mapping[str, Any]:
-    from docker.client import DockerClient
     from docker.errors import DockerException
 
+    from harness import engine
+
     try:
-        client = DockerClient.from_env(timeout=images.ENGINE_TIMEOUT)
+        with engine.connected(images.ENGINE_TIMEOUT) as client:
+            return dict(client.info())
     except DockerException:
         return {}
-    try:
-        return dict(client.info())
-    except DockerException:
-        return {}
-    finally:
-        client.close()
 
 
 def architecture(of_engine: str) -> Finding:

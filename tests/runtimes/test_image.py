@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import images
+from harness import engine, images
 
 pytestmark = [pytest.mark.docker]
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # its image would have to be pulled
@@ -41,13 +41,8 @@ def test_image_says_its_version_as_json(url: str):
 
 
 def test_image_does_not_run_as_root(url: str):
-    import docker
-
-    client = docker.from_env()
-    try:
+    with engine.connected(60) as client:
         assert client.images.get("sampleapp:on-its-own").attrs["Config"]["User"] == "65534:65534"
-    finally:
-        client.close()
 
 
 def test_image_build_needs_no_network(tmp_path: Path):

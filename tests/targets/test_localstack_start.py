@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import owner
+from harness import engine, owner
 from harness.targets import emulators, starting
 from harness.targets.localstack import container, core
 from tests.emulator.conftest import ROOT
@@ -38,21 +38,20 @@ def test_container_gets_the_token_one_loopback_port_and_labels_to_be_found_by(tm
 
 @pytest.mark.docker
 def test_container_of_a_run_that_is_gone_is_swept_and_one_of_a_living_run_is_not(tmp_path: Path):
-    from docker.client import DockerClient
-
-    client = DockerClient.from_env()
     labels = {container.HOME_LABEL: str(tmp_path)}
-    gone = client.containers.create("rehearse-base:latest", labels={**labels, container.RUNNER_LABEL: "999999:1.00"})
-    mine = client.containers.create(
-        "rehearse-base:latest", labels={**labels, container.RUNNER_LABEL: owner.this_process()}
-    )
-    try:
-        assert container.sweep(tmp_path) == [f"LocalStack's container {gone.short_id}, whose run is gone"]
-        left = client.containers.list(all=True, filters={"label": f"{container.HOME_LABEL}={tmp_path}"})
-        assert [one.id for one in left] == [mine.id]
-    finally:
-        mine.remove(force=True)
-        client.close()
+    with engine.connected(60) as client:
+        gone = client.containers.create(
+            "rehearse-base:latest", labels={**labels, container.RUNNER_LABEL: "999999:1.00"}
+        )
+        mine = client.containers.create(
+            "rehearse-base:latest", labels={**labels, container.RUNNER_LABEL: owner.this_process()}
+        )
+        try:
+            assert container.sweep(tmp_path) == [f"LocalStack's container {gone.short_id}, whose run is gone"]
+            left = client.containers.list(all=True, filters={"label": f"{container.HOME_LABEL}={tmp_path}"})
+            assert [one.id for one in left] == [mine.id]
+        finally:
+            mine.remove(force=True)
 
 
 def test_python_3_13_is_the_named_one_then_the_paths_then_pyenvs_and_only_if_it_runs(tmp_path: Path):

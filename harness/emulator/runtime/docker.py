@@ -20,7 +20,7 @@ from docker.client import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types.containers import Ulimit
 
-from harness import images
+from harness import engine, images
 from harness.emulator.runtime.base import (
     CannotPull,
     CannotStart,
@@ -60,8 +60,7 @@ class DockerRuntime:
 
     async def prepare(self) -> None:
         try:
-            self._client = await self.run(lambda: DockerClient.from_env(timeout=LONGEST_WAIT, max_pool_size=THREADS))
-            await self.run(self._client.ping)
+            self._client = await self.run(partial(engine.connect, LONGEST_WAIT, THREADS))
         except DockerException as error:
             raise TargetUnavailable(
                 f"the Docker engine does not answer ({error}); start it, or use --runtime process"
@@ -260,18 +259,12 @@ def _explanation(error: Exception) -> str:
 
 def sweep(home: Path) -> list[str]:
     """Remove the containers that a crashed emulator of `home` left; nothing where no engine answers."""
-    try:
-        client = DockerClient.from_env(timeout=30)
-    except DockerException:
-        return []
     removed = []
-    try:
+    with contextlib.suppress(engine.NoEngine), engine.connected(30) as client:
         for container in client.containers.list(all=True, filters={"label": f"{HOME_LABEL}={home_label(home)}"}):
             container.remove(force=True, v=True)
             removed.append(f"container {container.short_id}: {container.name}")
         removed += _sweep_images(client, home / PULLED)
-    finally:
-        client.close()
     return removed
 
 

@@ -21,19 +21,18 @@ LISTENER_PORTS = (80, 8080)  # its gateway answers for a load balancer's listene
 HOME_LABEL, RUNNER_LABEL = "rehearse.home", "rehearse.runner"
 RYUK_DISABLED = "TESTCONTAINERS_RYUK_DISABLED"  # its reaper is an image of its own, to be pulled at the first start
 STARTS_WITHIN = 180
+ENGINE_TIMEOUT = 5
 
 
 def engine() -> tuple[bool, str]:
     """Whether a Docker engine answers, and which one or why not."""
-    from docker.client import DockerClient
     from docker.errors import DockerException
 
+    from harness import engine
+
     try:
-        client = DockerClient.from_env(timeout=5)
-        try:
+        with engine.connected(ENGINE_TIMEOUT) as client:
             return True, f"Docker {client.version()['Version']}"
-        finally:
-            client.close()
     except DockerException as error:
         return False, f"no Docker engine answers ({str(error).splitlines()[0] if str(error) else error!r})"
 
@@ -85,47 +84,41 @@ def started(home: Path, token: str) -> Iterator[str]:
 
 def gateway_of(port: int) -> str | None:
     """Where the container that publishes `port` reaches this machine; None where no container does."""
-    from docker.client import DockerClient
     from docker.errors import DockerException
 
+    from harness import engine
+
     try:
-        client = DockerClient.from_env(timeout=5)
+        with engine.connected(ENGINE_TIMEOUT) as client:
+            for one in client.containers.list():
+                published = [bound for bounds in (one.ports or {}).values() for bound in bounds or []]
+                if any(bound.get("HostPort") == str(port) for bound in published):
+                    networks = one.attrs["NetworkSettings"]["Networks"].values()
+                    return next((str(network["Gateway"]) for network in networks if network.get("Gateway")), None)
     except DockerException:
         return None
-    try:
-        for one in client.containers.list():
-            published = [bound for bounds in (one.ports or {}).values() for bound in bounds or []]
-            if any(bound.get("HostPort") == str(port) for bound in published):
-                networks = one.attrs["NetworkSettings"]["Networks"].values()
-                return next((str(network["Gateway"]) for network in networks if network.get("Gateway")), None)
-    except DockerException:
-        return None
-    finally:
-        client.close()
     return None
 
 
 def sweep(home: Path) -> list[str]:
     """Remove containers of `home` whose run is gone; one line for each."""
-    from docker.client import DockerClient
     from docker.errors import DockerException, NotFound
+
+    from harness import engine
 
     removed = []
     try:
-        client = DockerClient.from_env(timeout=5)
-    except DockerException:
-        return []
-    try:
-        for one in client.containers.list(all=True, filters={"label": f"{HOME_LABEL}={home}"}):
-            if owner.lives(one.labels.get(RUNNER_LABEL, "")):
-                continue
-            try:
-                one.remove(force=True, v=True)
-            except NotFound:
-                continue
-            removed.append(f"LocalStack's container {one.short_id}, whose run is gone")
+        with engine.connected(ENGINE_TIMEOUT) as client:
+            for one in client.containers.list(all=True, filters={"label": f"{HOME_LABEL}={home}"}):
+                if owner.lives(one.labels.get(RUNNER_LABEL, "")):
+                    continue
+                try:
+                    one.remove(force=True, v=True)
+                except NotFound:
+                    continue
+                removed.append(f"LocalStack's container {one.short_id}, whose run is gone")
+    except engine.NoEngine:
+        return removed
     except DockerException as error:
         return [*removed, f"(LocalStack's containers could not be listed: {error})"]
-    finally:
-        client.close()
     return removed
