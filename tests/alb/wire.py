@@ -161,13 +161,15 @@ class Front:
 async def front(proxy: str = "rehearse", attributes: dict[str, str] | None = None) -> AsyncIterator[Front]:
     target = await Scripted().start()
     behind = ours(target, attributes or {}) if proxy == "rehearse" else haproxy(target)
-    async with behind as made:
-        try:
-            yield made
-        finally:
-            for talk in made.open:
-                talk.writer.close()
-            target.close()
+    try:
+        async with behind as made:
+            try:
+                yield made
+            finally:
+                for talk in made.open:
+                    talk.writer.close()
+    finally:
+        target.close()
 
 
 @asynccontextmanager
