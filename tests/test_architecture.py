@@ -13,10 +13,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "directory": {"clock", "errors"},
     "owner": set(),
+    "text": {"errors"},
     "look": {"words"},
     "words": set(),
     "images": {"clock", "directory", "errors"},
-    "scenario": {"clock", "errors"},
+    "scenario": {"clock", "errors", "text"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
     "journal": {"clock", "errors", "scenario"},
@@ -26,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "load": {"clock", "errors", "owner", "probe"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
-    "aws": {"clock", "errors", "driver", "images", "scenario", "compression"},
+    "aws": {"clock", "errors", "driver", "images", "scenario", "compression", "text"},
     "targets": {"clock", "directory", "errors", "driver", "images", "owner", "scenario", "aws"},
     "picture": {"journal", "scenario", "compression", "look", "words"},
     "progress": {"clock", "errors", "journal", "look", "picture", "words"},
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"clock", "directory", "errors", "images"},
+    "emulator": {"clock", "directory", "errors", "images", "text"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin", "aws.command"}  # they put the parts together
 
