@@ -39,11 +39,11 @@ test-slow: setup  ## the long tests: soak, kills, the core pack on containers
 	@$(PYTEST) -m slow -n 2 --dist loadfile
 
 .PHONY: check
-check: setup  ## ruff, mypy strict, the architecture and documentation tests
+check: setup  ## ruff, mypy strict, the tests of architecture, documentation and text
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(PYTEST) -q tests/test_architecture.py tests/test_docs.py
+	@$(PYTEST) -q tests/test_architecture.py tests/test_docs.py tests/test_text.py
 
 .PHONY: emulator
 emulator: setup  ## the emulator as an AWS endpoint on port 4566, in the foreground

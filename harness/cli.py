@@ -6,7 +6,6 @@ A verb imports what it needs when it runs: all of them together take half a seco
 from __future__ import annotations
 
 import argparse
-import io
 import math
 import os
 import signal
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from harness import __version__
+from harness import __version__, interpreter, signs
 from harness.aws import arguments as aws
 from harness.errors import (
     EXIT_INTERRUPTED,
@@ -29,7 +28,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.targets import TARGETS
-from harness.words import LANGUAGES, spoken
+from harness.words import LANGUAGES, Speech, spoken
 
 if TYPE_CHECKING:
     from harness.scenario import Scenario
@@ -42,11 +41,12 @@ EXPOSED = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; its exit code."""
+    """Run one verb; its exit code. Without `arguments` it is the command itself, and the process is its own."""
+    if arguments is None:
+        interpreter.begin()
+    else:
+        signs.tolerate()
     signal.signal(signal.SIGTERM, _terminated)  # a cancelled CI job cleans up as well
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an old encoding has no ✔
     try:
         asked = _parsed(arguments)
         verb: Callable[[argparse.Namespace], int] = asked.verb
@@ -100,7 +100,7 @@ def do_run(asked: argparse.Namespace) -> int:
             app=scenario.load_own_app(),
             at_once=asked.at_once,
             go_ahead=aws.go_ahead_of(asked),
-            say=spoken(asked.lang, os.environ),
+            say=_speech(asked),
             locust_listens=asked.locust_listens,
         )
     )
@@ -131,7 +131,7 @@ def do_report(asked: argparse.Namespace) -> int:
         raise UsageError(f"{asked.run_dir}: there is no journal.jsonl in it, nor in a directory below it")
     for journal in journals:
         report.write(journal.parent)
-        print(journal.parent / "report.html")
+        print(signs.path_for(sys.stdout, journal.parent / "report.html"))
     return EXIT_MET
 
 
@@ -140,8 +140,8 @@ def do_compare(asked: argparse.Namespace) -> int:
     from harness.report import compare, compare_page
 
     comparison = compare.of_directories(asked.run_a, asked.run_b)
-    print(compare.table(comparison, spoken(asked.lang, os.environ)))
-    print(compare_page.write(comparison, asked.out))
+    print(compare.table(comparison, _speech(asked)))
+    print(signs.path_for(sys.stdout, compare_page.write(comparison, asked.out)))
     return EXIT_MET if comparison.same else EXIT_UNMET
 
 
@@ -182,7 +182,7 @@ def do_up(asked: argparse.Namespace) -> int:
     if asked.bind != "127.0.0.1":
         print(EXPOSED.format(bind=asked.bind, port=asked.port), file=sys.stderr, flush=True)
     if not asked.detach:
-        os.execve(command[0], command, starting.inherited())
+        os.execve(command[0], command, starting.in_the_foreground())
     return _detached(command)
 
 
@@ -287,6 +287,15 @@ def _home() -> Path:
     if home.exists() and not home.is_dir():
         raise UsageError(f"the state directory {home} cannot be made: a file is in its place")
     return home
+
+
+def _speech(asked: argparse.Namespace) -> Speech:
+    """As --lang or the locale says; English where Korean letters could not be shown, and why where they were asked for."""
+    encoding = signs.encoding_of(sys.stdout)
+    korean = signs.shows_korean(encoding)
+    if asked.lang == "ko" and not korean:
+        print(f"--lang ko: {encoding}, the encoding of this terminal, has no Korean: here is English", file=sys.stderr)
+    return spoken(asked.lang, os.environ, korean=korean)
 
 
 def _compression(text: str) -> float | Literal["auto"]:
@@ -428,7 +437,7 @@ def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one.set_defaults(verb=do_build)
     one.add_argument("path", nargs="?", type=Path, metavar="PATH")
     one.add_argument("--revision", default="v1")
-    one.add_argument("--message")
+    one.add_argument("--message", type=interpreter.typed)
     one.add_argument("--platform", type=_platform, metavar="linux/ARCHITECTURE", help="default: this machine's")
     one.add_argument("--push", metavar="REPOSITORY", help="also into this ECR repository of the running emulator")
     one.add_argument("--port", type=int, help="which emulator, where several run")

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import directory
+from harness import directory, interpreter
 from harness.errors import TargetUnavailable, UsageError
 
 SAMPLE_APP = Path(__file__).resolve().parent.parent / "sampleapp"
@@ -385,7 +385,7 @@ def _context(home: Path, folder: Path, python: str) -> Iterator[Path]:
 
 def wheelhouse(home: Path, requirements: Path, python: str) -> Path:
     """Wheels of `requirements` for Python `python`, downloaded once per content."""
-    digest = hashlib.sha256(f"{python} {requirements.read_text(encoding='utf-8')}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(python.encode() + b" " + requirements.read_bytes()).hexdigest()[:16]
     house = home / "wheelhouse" / digest
     if (house / ".complete").is_file():
         return house
@@ -396,10 +396,13 @@ def wheelhouse(home: Path, requirements: Path, python: str) -> Path:
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
             *("--only-binary", ":all:", "--python-version", python, "--dest", str(house), "-r", str(requirements)),
         ],
+        stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
         timeout=300,
+        text=True,
         encoding="utf-8",
+        errors="replace",
+        env=interpreter.inherited(),
     )
     if done.returncode != 0:
         raise TargetUnavailable(

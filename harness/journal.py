@@ -9,6 +9,7 @@ their names are.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from harness import clock
 from harness.errors import HarnessError
@@ -301,7 +303,7 @@ class Journal:
         self._lock = threading.Lock()
 
     def write(self, event: Event) -> None:
-        line = event.model_dump_json().encode() + b"\n"
+        line = _line(event) + b"\n"
         with self._lock:
             os.write(self._file, line)
 
@@ -313,6 +315,14 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _line(event: Event) -> bytes:
+    """JSON in UTF-8; `?` for a byte of a path that is not, as Python carries it."""
+    try:
+        return event.model_dump_json().encode()
+    except PydanticSerializationError:
+        return json.dumps(event.model_dump(mode="json"), ensure_ascii=False).encode(errors="replace")
 
 
 def read(path: Path) -> list[Event]:

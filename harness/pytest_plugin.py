@@ -115,9 +115,10 @@ def aws_emulator(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def rehearsal(request: pytest.FixtureRequest, aws_emulator: AwsEmulator, tmp_path: Path) -> Rehearsed:
     """The scenario of the test's `rehearsal` marker, run on the session's emulator. It has been run; nothing is asserted."""
-    from harness import scenario
+    from harness import scenario, signs
     from harness.runner import RunAsked, run
 
+    signs.tolerate()  # with -s a run prints to pytest's own terminal
     marker = request.node.get_closest_marker("rehearsal")
     if marker is None or len(marker.args) != 1:
         raise pytest.UsageError('the fixture `rehearsal` needs a marker: @pytest.mark.rehearsal("scenarios/x.yaml")')

@@ -180,8 +180,9 @@ class Speech:
 ENGLISH = Speech()
 
 
-def spoken(asked: str | None, environment: Mapping[str, str]) -> Speech:
-    """As asked for, else as the locale says (LC_ALL before LC_MESSAGES before LANG); English where neither says Korean."""
+def spoken(asked: str | None, environment: Mapping[str, str], *, korean: bool = True) -> Speech:
+    """As asked for, else as the locale says (LC_ALL before LC_MESSAGES before LANG); English where neither says Korean, and where
+    the terminal cannot show it."""
     variables = (environment.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     chosen = asked or next((value for value in variables if value), "")
-    return Speech("ko") if chosen.lower().startswith("ko") else ENGLISH
+    return Speech("ko") if korean and chosen.lower().startswith("ko") else ENGLISH

@@ -13,30 +13,37 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "directory": {"clock", "errors"},
     "owner": set(),
+    "signs": set(),
+    "interpreter": {"signs"},
+    "text": {"errors"},
     "look": {"words"},
     "words": set(),
     "engine": set(),
-    "images": {"clock", "directory", "engine", "errors"},
-    "scenario": {"clock", "errors"},
+    "images": {"clock", "directory", "engine", "errors", "interpreter"},
+    "scenario": {"clock", "errors", "text"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
     "journal": {"clock", "errors", "scenario"},
     "expectations": {"clock", "errors", "journal", "scenario", "compression"},
     "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look", "words"},
-    "probe": {"clock", "errors", "journal"},
+    "probe": {"clock", "errors", "interpreter", "journal"},
     "load": {"clock", "errors", "owner", "probe"},
     "driver": {"clock", "errors", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
-    "aws": {"clock", "errors", "driver", "engine", "images", "scenario", "compression"},
-    "targets": {"clock", "directory", "errors", "driver", "engine", "images", "owner", "scenario", "aws"},
+    "aws": {"clock", "errors", "driver", "engine", "images", "scenario", "compression", "text"},
+    "targets": {
+        *("clock", "directory", "errors", "driver", "engine", "images", "interpreter", "owner", "scenario", "aws"),
+        "signs",  # an emulator in the foreground prints for this process's terminal
+    },
     "picture": {"journal", "scenario", "compression", "look", "words"},
     "progress": {"clock", "errors", "journal", "look", "picture", "words"},
     "dashboard": {
         *("clock", "directory", "errors", "journal", "scenario", "expectations", "look", "picture", "report", "words"),
+        "interpreter",
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"clock", "directory", "engine", "errors", "images"},
+    "emulator": {"clock", "directory", "engine", "errors", "images", "interpreter", "text"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin", "aws.command"}  # they put the parts together
 

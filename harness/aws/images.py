@@ -92,7 +92,8 @@ def _push(session: Session, home: Path, runtime: str, repository: str, uri: str,
     tag = tag_of(image)
     if runtime == "process":
         manifest = images.find_process_image(home, image)
-        assert manifest is not None, "its architecture was looked at"
+        if manifest is None:
+            raise TargetUnavailable(f"{image} is not among the images of {home} any more")
         return ecr.put_image(session, repository, images.as_oci(manifest), tag)
     login = ecr.login(session)
     images.push_docker(image, uri, tag, login.user, login.password)

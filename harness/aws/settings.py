@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import getpass
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from harness import text
 from harness.errors import UsageError
 from harness.scenario import nearest
 from harness.scenario.values import Duration, Part
@@ -71,11 +71,7 @@ def load(file: File = FILE) -> AwsSettings:
     if not file.is_file():
         return AwsSettings()
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8")).get("aws", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: {error}") from error
-    try:
-        return AwsSettings.model_validate(told)
+        return AwsSettings.model_validate(text.toml(file).get("aws", {}))
     except ValidationError as invalid:
         raise UsageError(f"{file}: [aws] {_first(invalid)}") from invalid
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from harness import clock, directory
+from harness import clock, directory, interpreter
 from harness.dashboard.runs import Run
 from harness.driver import Session, codedeploy, error_code
 from harness.errors import HarnessError, UsageError
@@ -75,7 +75,12 @@ class Starter:
         command = [sys.executable, "-m", "harness.cli", "run", "--out", str(out), *self.options, str(known[wanted][0])]
         with log.open("ab") as said:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                env=interpreter.inherited(),
+                start_new_session=True,
             )
         self.current = Started(wanted, out / wanted, log, process)
         return self.current

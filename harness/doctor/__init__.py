@@ -58,7 +58,7 @@ def run(home: Path, *, as_json: bool = False) -> int:
     findings = list(examine(home))
     if as_json:
         told = {"rehearse": __version__, "home": str(home), "findings": [asdict(one) for one in findings]}
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        print(json.dumps(told, indent=2))
     else:
         print(f"rehearse {__version__}, state directory {home}")
         Console(soft_wrap=True).print(table(findings))

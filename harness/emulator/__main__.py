@@ -10,14 +10,14 @@ from pathlib import Path
 
 import uvloop
 
-from harness import directory
+from harness import directory, interpreter
 from harness.emulator import bind
 from harness.emulator.up import Emulator, Options, report
 from harness.errors import HarnessError
 
 
 def parse(arguments: list[str] | None = None) -> Options:
-    parser = argparse.ArgumentParser(prog="python -m harness.emulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m harness.emulator", description=__doc__ or "")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--runtime", default="auto", choices=("auto", "docker", "process"))
@@ -31,6 +31,7 @@ def parse(arguments: list[str] | None = None) -> Options:
 
 
 def main() -> int:
+    interpreter.begin()
     options = parse()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:

@@ -85,7 +85,7 @@ class Services(MutableMapping[str, object]):
     def __getitem__(self, name: str) -> object:
         if name not in self.made:
             make = self._offered[name]
-            assert make is not None, "a service that was put in is made"
+            assert make is not None  # a service that was put in is made
             self.made[name] = make()
         return self.made[name]
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness import text
 from harness.errors import UsageError
 
 
@@ -183,10 +183,7 @@ def load(path: Path) -> Settings:
     """The settings of `[emulator]` in a rehearsal.toml; the defaults where there is no such file. Raises UsageError."""
     if not path.is_file():
         return Settings()
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8")).get("emulator", {})
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: {error}") from error
+    given = text.toml(path).get("emulator", {})
     kinds = {name: type(default) for name, default, _ in documented()}
     for name, value in given.items():
         if name not in kinds:

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _options() -> Options:
-    parser = argparse.ArgumentParser(prog="python -m harness.probe", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m harness.probe", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--url", required=True, help="of the listener, with the path to ask")
     parser.add_argument("--host-header", help="default: host and port of --url")
     parser.add_argument("--rate", type=float, required=True, help="requests per second")

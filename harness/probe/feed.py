@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness import interpreter
 from harness.errors import StepFailed
 from harness.journal import ProbeEnded, RequestDone, Trouble, WebsocketEnded
 
@@ -47,12 +48,13 @@ class LineFeed:
         self._why = ""
         # A session of its own: Ctrl-C is for the runner, which ends the traffic in its turn.
         self._process = subprocess.Popen(
-            command,
+            # A Python in UTF-8 mode, whatever this one's is: a test's own process may be of another encoding.
+            [os.fsencode(command[0]), *(word.encode(errors="surrogateescape") for word in command[1:])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            env={**interpreter.inherited(), "PYTHONUNBUFFERED": "1", **environment},
             encoding="utf-8",
         )
         self._reader = threading.Thread(target=self._read, name=f"{who} feed", daemon=True)

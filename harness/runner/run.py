@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import clock, compression, directory, errors, report, summary, targets
+from harness import clock, compression, directory, errors, report, signs, summary, targets
 from harness.compression import critical_path
 from harness.driver import Session, Undo, network
 from harness.driver.elbv2 import PRODUCTION_PORT, TEST_PORT
@@ -312,14 +312,14 @@ def _print(asked: RunAsked, endings: Sequence[Ending], leftovers: Sequence[str])
     for line in leftovers:
         print(asked.say("left_behind", thing=line), file=sys.stderr)
     if not asked.as_json:
-        return print_endings(endings, _short(asked.out), say=asked.say)
+        return print_endings(endings, signs.path_for(sys.stdout, _short(asked.out)), say=asked.say)
     results = [asked.out / ending.scenario / "result.json" for ending in endings]
     told = {
         "out": str(asked.out),
         "left": list(leftovers),
         "scenarios": [json.loads(path.read_text(encoding="utf-8")) for path in results if path.is_file()],
     }
-    return print(json.dumps(told, indent=2, ensure_ascii=False))
+    return print(json.dumps(told, indent=2))
 
 
 def _say(asked: RunAsked, line: str) -> None:

@@ -43,7 +43,13 @@ def commit(directory: Path) -> str | None:
 def _git(directory: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=directory, capture_output=True, text=True, timeout=10, encoding="utf-8"
+            ["git", *arguments],
+            cwd=directory,
+            capture_output=True,
+            timeout=10,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -4,4 +4,4 @@ import sys
 
 from harness.scenario.schema import schema_text
 
-sys.stdout.write(schema_text())
+sys.stdout.buffer.write(schema_text().encode())

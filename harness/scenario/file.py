@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from harness import text as texts
 from harness.errors import ScenarioInvalid
 from harness.scenario.messages import findings
 from harness.scenario.model import Scenario
@@ -66,11 +67,9 @@ def read(path: Path) -> str:
     except OSError as error:
         raise ScenarioInvalid(f"cannot be read: {error.strerror}", path=path) from None
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise ScenarioInvalid("not UTF-8 text; save the file as UTF-8", path=path, line=line, column=column) from None
+        return texts.decoded(raw)
+    except texts.NotUtf8 as error:
+        raise ScenarioInvalid(texts.OTHERWISE, path=path, line=error.line, column=error.column) from None
 
 
 def _compose(text: str) -> tuple[Node | None, list[Problem]]:

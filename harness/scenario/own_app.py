@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path as File
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from harness import text
 from harness.errors import UsageError
 from harness.scenario.messages import nearest
 from harness.scenario.service import VersionFrom
@@ -53,10 +53,7 @@ def load_own_app(file: File = FILE) -> OwnApp | None:
     """The app of `file`; None where there is no such file, or no [app] in it. Raises UsageError."""
     if not file.is_file():
         return None
-    try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: {error}") from error
+    told = text.toml(file)
     for section in told:
         if section not in SECTIONS:
             raise UsageError(f"{file}: [{section}] is no section of it{nearest(section, SECTIONS)}")

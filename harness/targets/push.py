@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import images
 from harness.driver import ecr
 from harness.driver.session import Session
-from harness.errors import UsageError
+from harness.errors import TargetUnavailable, UsageError
 from harness.targets import emulators, starting
 
 
@@ -27,7 +27,8 @@ def push(home: Path, emulator: emulators.Emulator, image: str, asked: str) -> st
             digest = ecr.digest_of(session, reference.repository, tag)
         else:
             manifest = images.find_process_image(home, image)
-            assert manifest is not None, "it was just built"
+            if manifest is None:
+                raise TargetUnavailable(f"{image} is not among the images of {home} any more")
             digest = ecr.put_image(session, reference.repository, images.as_oci(manifest), tag)
     return f"{uri}:{tag}@{digest}"
 

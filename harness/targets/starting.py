@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness import directory
+from harness import directory, interpreter, signs
 from harness.errors import EXIT_USAGE, TargetUnavailable, UsageError
 
 REGION = "us-east-1"
@@ -21,8 +20,13 @@ def command(home: Path, *options: str) -> list[str]:
 
 
 def inherited() -> dict[str, str]:
-    """The environment for what we start: this one, without the secrets that are meant for others alone."""
-    return {name: value for name, value in os.environ.items() if name not in SECRETS}
+    """The environment for what we start: this one, without the secrets that are meant for others alone, for a Python of ours."""
+    return {name: value for name, value in interpreter.inherited().items() if name not in SECRETS}
+
+
+def in_the_foreground() -> dict[str, str]:
+    """The environment for an emulator that this process becomes: what it prints is for this terminal."""
+    return {**inherited(), "PYTHONIOENCODING": signs.encoding_of(sys.stdout)}
 
 
 def start(command: Sequence[str], log: Path, **environment: str) -> tuple[subprocess.Popen[str], Path]:

@@ -77,7 +77,7 @@ class Arena:
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
 
-    async def open(self) -> None:
+    async def begin(self) -> None:
         self.server = server = await self.loop.create_server(lambda: Strict(self.model), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         self.behind = balancer()
@@ -151,7 +151,7 @@ def bodies(received: bytes) -> list[bytes]:
 @pytest.fixture(scope="module")
 def arena() -> Iterator[Arena]:
     made = Arena()
-    made.do(made.open())
+    made.do(made.begin())
     yield made
     made.do(made.close())
     made.loop.call_soon_threadsafe(made.loop.stop)

@@ -384,3 +384,16 @@ def test_a_stack_is_made_in_front_of_an_upstream_endpoint(aws, tmp_path):
             assert stacks.physical(name, "Cluster") in front.client("ecs").list_clusters()["clusterArns"][0]
     finally:
         stop_emulator(front)
+
+
+def test_a_template_in_a_bucket_that_is_not_utf8_is_refused_and_a_byte_order_mark_is_not(aws, stacks):
+    bucket, body = unique(), template({"Logs": LOGS}, Description="메모")
+    aws.client("s3").create_bucket(Bucket=bucket)
+    for key, raw in (
+        ("old", body.replace("\\uba54\\ubaa8", "메모").encode("euc_kr")),
+        ("marked", body.encode("utf-8-sig")),
+    ):
+        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=raw)
+    at = f"https://{bucket}.s3.us-east-1.amazonaws.com"
+    assert f"the template at {at}/old is not UTF-8" in refused(stacks.api.validate_template, TemplateURL=f"{at}/old")
+    assert stacks.api.validate_template(TemplateURL=f"{at}/marked")["Description"] == "메모"

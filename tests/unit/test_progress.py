@@ -164,6 +164,7 @@ def test_terminal_speaks_as_asked_else_as_the_locale_says(
     asked: str | None, environment: dict[str, str], language: str
 ):
     assert spoken(asked, environment).language == language
+    assert spoken(asked, environment, korean=False).language == "en"
 
 
 def test_terminal_picture_without_colour_says_the_same(monkeypatch: pytest.MonkeyPatch):

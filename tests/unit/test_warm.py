@@ -147,8 +147,10 @@ def test_only_the_sample_app_as_it_is_can_be_forked(tmp_path: Path):
     images.build(tmp_path, "process", revision="v1")
     manifest = images.find_process_image(tmp_path, "sampleapp:v1")
     assert manifest is not None
-    assert can_be_forked(manifest.argv, manifest.workdir, {"PORT": "1", "PYTHONUNBUFFERED": "1"})
-    assert not can_be_forked(manifest.argv, manifest.workdir, {"PYTHONPATH": "/elsewhere"})
-    assert not can_be_forked(manifest.argv, manifest.workdir, {"WEB_CONCURRENCY": "4"})
-    assert not can_be_forked(manifest.argv, str(tmp_path), {})
-    assert not can_be_forked(("/bin/sh", "-c", "true"), manifest.workdir, {})
+    parent = {"LANG": "C.UTF-8"}
+    same = {"PORT": "1", "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8", "LANGUAGE": "ko"}
+    assert can_be_forked(manifest.argv, manifest.workdir, same, parent)
+    for early in ({"PYTHONPATH": "/elsewhere"}, {"WEB_CONCURRENCY": "4"}, {"LANG": "ko_KR.eucKR"}, {"LC_ALL": "C"}):
+        assert not can_be_forked(manifest.argv, manifest.workdir, {**same, **early}, parent)
+    assert not can_be_forked(manifest.argv, str(tmp_path), same, parent)
+    assert not can_be_forked(("/bin/sh", "-c", "true"), manifest.workdir, same, parent)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import interpreter
 from harness.emulator.alb.messages import AccessRow, Datum, HealthChange, Target
 from harness.emulator.alb.tls import Certificate, Tls
 from harness.errors import TargetUnavailable
@@ -47,6 +48,7 @@ class Plane:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "harness.emulator.alb", str(theirs.fileno())),
                 *([str(self._logs)] if self._logs is not None else []),
+                env=interpreter.inherited(),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,

@@ -36,6 +36,7 @@ from harness.emulator.runtime.warm import Process, Warm, can_be_forked, waits_fo
 
 MARKER = "REHEARSAL_TASK_OF"  # in the environment of everything started from a state directory
 PORTS = range(20000, 30000)  # below the ephemeral range, so that no outgoing connection takes one
+LOCALE = "C.UTF-8"
 LOG_SHOWN = 64 * 1024
 MEMORY_LOOK = 0.5
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -89,8 +90,8 @@ class ProcessRuntime:
         self, spec: ContainerSpec, argv: Sequence[str], workdir: str, environment: Mapping[str, str], log: Path
     ) -> Process:
         """In a session of its own, forked where it can be. Raises CannotStart."""
-        if can_be_forked(argv, workdir, environment) and not spec.ulimits:
-            self._warm = self._warm or Warm({**_inherited(), MARKER: str(self.home)})
+        if can_be_forked(argv, workdir, environment, ground()) and not spec.ulimits:
+            self._warm = self._warm or Warm({**ground(), MARKER: str(self.home)})
             if (forked := await self._warm.fork(argv, workdir, environment, log)) is not None:
                 return forked
         try:
@@ -112,7 +113,7 @@ class ProcessRuntime:
     def _environment(self, manifest: images.Manifest, spec: ContainerSpec, port: int) -> dict[str, str]:
         """The image's and the task's variables, and nothing of the emulator's own."""
         ours = {"HOST": "127.0.0.1", "PORT": str(port), MARKER: str(self.home), "PYTHONUNBUFFERED": "1"}
-        return {**_inherited(), **manifest.environment, **spec.environment, **ours}
+        return {**ground(), **manifest.environment, **spec.environment, **ours}
 
     async def close(self) -> None:
         """Kill what still runs, and wait until it is gone."""
@@ -124,8 +125,11 @@ class ProcessRuntime:
             await self._warm.close()
 
 
-def _inherited() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+def ground() -> dict[str, str]:
+    """What every task and function has, below what is said for it. The locale is that of AWS's and of most languages' images: theirs
+    must not depend on what a developer's terminal speaks."""
+    inherited = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**inherited, "LANG": LOCALE}
 
 
 async def _limit(process: asyncio.subprocess.Process, spec: ContainerSpec) -> None:

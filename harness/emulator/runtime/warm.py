@@ -24,7 +24,7 @@ from harness import clock, images
 PARENT = Path(__file__).with_name("warm_parent.py")
 STARTS_WITHIN = 10.0
 # Variables that are read when an interpreter starts, or gunicorn is imported; the parent sees to PYTHONUNBUFFERED itself.
-READ_EARLY = re.compile(r"PYTHON(?!UNBUFFERED$)|WEB_CONCURRENCY$|FORWARDED_ALLOW_IPS$|XDG_RUNTIME_DIR$")
+READ_EARLY = re.compile(r"PYTHON(?!UNBUFFERED$)|LANG$|LC_|WEB_CONCURRENCY$|FORWARDED_ALLOW_IPS$|XDG_RUNTIME_DIR$")
 log = logging.getLogger("rehearse.emulator")
 
 
@@ -61,9 +61,10 @@ class Forked:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-def can_be_forked(argv: Sequence[str], workdir: str, environment: Mapping[str, str]) -> bool:
+def can_be_forked(argv: Sequence[str], workdir: str, environment: Mapping[str, str], parent: Mapping[str, str]) -> bool:
+    """`parent` is the environment that the warm parent itself was started with."""
     ours = tuple(argv[:3]) == (sys.executable, "-m", "gunicorn") and Path(workdir) == images.SAMPLE_APP
-    return ours and not any(map(READ_EARLY.match, environment))
+    return ours and not any(READ_EARLY.match(name) and parent.get(name) != value for name, value in environment.items())
 
 
 def waits_for_its_emulator(process: psutil.Process) -> bool:

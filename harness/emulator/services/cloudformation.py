@@ -208,7 +208,10 @@ class CloudFormation:
             body: bytes = (await self.cloud.call(caller, "s3", "GetObject", Bucket=bucket, Key=key))["Body"]
         except AwsError as error:
             raise invalid(f"S3 error: {error.message}") from error
-        return body.decode()
+        try:
+            return body.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise invalid(f"Template format error: the template at {url} is not UTF-8: {error}") from error
 
     def _preview(self, stack: Stack, wanted: Wanted) -> Stack:
         return Stack(

@@ -103,7 +103,7 @@ class Distribution:
         self._cloud.spawn(self._keep(), "registry")
 
     def _write_configuration(self, socket: Path) -> Path:
-        """JSON is YAML, which distribution reads."""
+        """JSON is YAML, which distribution reads; but for JSON's pairs of escapes, as of an emoji in a path."""
         configuration = {
             "version": 0.1,
             "log": {"level": "warn", "accesslog": {"disabled": True}},
@@ -115,7 +115,7 @@ class Distribution:
             "http": {"net": "unix", "addr": str(socket), "relativeurls": True},
         }
         path = self._socket_folder / "registry.yml"
-        path.write_text(json.dumps(configuration), encoding="utf-8")
+        path.write_text(json.dumps(configuration, ensure_ascii=False), encoding="utf-8", errors="surrogateescape")
         return path
 
     def _watched(self, process: asyncio.subprocess.Process, log: Path) -> ProcessContainer:

@@ -74,7 +74,7 @@ class Repositories(Base):
     def _render(self, repository: Repository) -> Raw:
         """repositoryUri is where Docker really finds it (docs/decisions/0003)."""
         front = self.opened(repository.caller)
-        assert front is not None, "a repository is made with its front"
+        assert front is not None  # a repository is made with its front
         return {
             "repositoryArn": repository.arn,
             "registryId": repository.caller.account,

@@ -28,7 +28,7 @@ from harness import clock
 from harness.emulator.cloud import AwsError, Caller, Cloud
 from harness.emulator.function_role import token_of
 from harness.emulator.runtime.base import ContainerSpec
-from harness.emulator.runtime.process import MARKER, ProcessContainer
+from harness.emulator.runtime.process import MARKER, ProcessContainer, ground
 
 BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
 INIT_SECONDS = 10  # what loading the module may take before the function's own Timeout begins to count
@@ -324,8 +324,7 @@ def _watched(cloud: Cloud, program: Program, process: asyncio.subprocess.Process
 
 def variables(cloud: Cloud, program: Program, root: Path) -> dict[str, str]:
     """The function's environment: AWS's names, the function's own, and nothing of the emulator's (HOME: no ~/.aws of its user)."""
-    inherited = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    settings = {"AWS_ENDPOINT_URL": cloud.endpoint, "LANG": "C.UTF-8", "TZ": ":UTC", "HOME": str(root)}
+    settings = {"AWS_ENDPOINT_URL": cloud.endpoint, "TZ": ":UTC", "HOME": str(root)}
     stream = f"{clock.utc():%Y/%m/%d}/[$LATEST]{root.name}"
     ours = {
         "AWS_REGION": program.caller.region,
@@ -344,4 +343,4 @@ def variables(cloud: Cloud, program: Program, root: Path) -> dict[str, str]:
         MARKER: str(cloud.home.resolve()),
     }
     routes = {"REHEARSE_VPC": cloud.endpoint} if program.in_vpc else {}
-    return {**inherited, **settings, **program.variables, **ours, **routes}
+    return {**ground(), **settings, **program.variables, **ours, **routes}

@@ -48,7 +48,16 @@ def _is_wanted(python: str) -> bool:
     """A pyenv shim is on the PATH also where its version is not chosen, and then fails."""
     asked = [python, "-c", "import sys; print(*sys.version_info[:2])"]
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=20, encoding="utf-8").stdout.split()
+        said = subprocess.run(
+            asked,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=starting.inherited(),
+        ).stdout.split()
     except (OSError, subprocess.TimeoutExpired):
         return False
     return said == [str(part) for part in PYTHON]
@@ -120,7 +129,7 @@ def started(home: Path, python: Path) -> Iterator[str]:
 
 def variables(port: int, scratch: Path) -> dict[str, str]:
     """Its environment: no credential of ours, no token (it needs none), nothing written outside `scratch`, nothing sent home."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {
         **kept,
         **emulators.mark(),
@@ -132,6 +141,7 @@ def variables(port: int, scratch: Path) -> dict[str, str]:
         "DISABLE_EVENTS": "1",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
     }
 
 

@@ -159,7 +159,8 @@ class Clients:
         with _out_of_sight("AWS_ENDPOINT_URL", "USE_SSL"):
             session = LocalStackSession("test", "test", None, REGION, localstack_host=self._url.removeprefix("http://"))
             client = session.client(service, config=self._config)
-        assert client.meta.endpoint_url == self._url, f"localstack-client chose {client.meta.endpoint_url}"
+        if (chosen := client.meta.endpoint_url) != self._url:
+            raise TargetUnavailable(f"localstack-client chose {chosen} where {self._url} was asked for")
         return client
 
 
