@@ -88,7 +88,7 @@ def _by_uv(program: str, wanted: Wanted) -> list[list[str]]:
 
 def _by_pip(wanted: Wanted) -> list[list[str]]:
     make = [_base(), "-I", "-m", "venv", str(wanted.place)]
-    install = [_python(wanted), "-I", "-m", "pip", "install", *_requirements(wanted)]
+    install = [_python(wanted), "-I", "-m", "pip", "install", "--no-compile", *_requirements(wanted)]
     return [*([make] if wanted.fresh else []), *_pip_first(wanted), install]
 
 
