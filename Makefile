@@ -80,5 +80,5 @@ golden: setup-dev  ## the pages that tests compare with, anew: read the differen
 
 .PHONY: clean
 clean:  ## stop what runs, remove .venv and .rehearsal
-	@test ! -x $(BIN)/rehearse || $(BIN)/rehearse sweep
-	@rm -rf $(VENV) .rehearsal .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	@! $(BIN)/rehearse --version >/dev/null 2>&1 || $(BIN)/rehearse sweep
+	@rm -rf $(VENV) .rehearsal .mypy_cache .ruff_cache .pytest_cache .hypothesis ./*.egg-info

@@ -3,78 +3,83 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-NO_ANSWER = (
-    "NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|RemoteDisconnected|Connection reset|"
-    "Connection refused|Network is unreachable|Name or service not known|Temporary failure in name resolution|IncompleteRead"
+GIVEN_UP = (
+    r"(?:total=0|Max retries exceeded|Could not fetch URL|error sending request).*"  # one failed try says nothing yet
 )
-GIVEN_UP = r"(?:total=0|Max retries exceeded|connection-(?:error|failed)).*"  # a single failed try says nothing yet
-# What is told, and the words for it. {python} is the version, {place} the environment; groups of the pattern by their names.
+NO_ANSWER = (
+    "NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|RemoteDisconnected|[Cc]onnection (?:reset|refused)|"
+    r"connection error|didn't respond within|Network is unreachable|name resolution|tcp connect error|dns error|operation timed out"
+)
+# The source distribution that is named last before what follows.
+NAMED = r"(?:Downloading|Processing|Using cached) (?:.*/)?(?P<name>[\w.-]+?)-\d\S*\.(?:tar\.gz|zip)\b"
+LAST_SOURCE = NAMED + r"(?![\s\S]*\.(?:tar\.gz|zip)\b)[\s\S]*"
+# What is told, and the words for it: {python} is the version, {place} the environment, others are groups of the pattern. Where pip
+# says no more than that it found no version, the cause is in what it says when it is `asked again`.
 CAUSES: tuple[tuple[str, str], ...] = (
     (
-        r"No space left on device|Errno 28\b|Disk quota exceeded|Errno 122\b|File too large|Errno 27\b",
-        "no room on the disk for {place} (about 300 MB), or for temporary files (TMPDIR names another place): free some",
+        r"No space left on device|Errno 28\b|os error 28\b|Disk quota exceeded|Errno 122\b|File too large|Errno 27\b",
+        "no room on the disk for {place} (about 250 MB; the tests' tools want 700), or for temporary files (TMPDIR): free some",
     ),
     (
-        r"ensurepip is not available|No module named '?(?:ensurepip|venv)\b",
-        "Python {python} has no venv module: install it (Debian: apt install python{python}-venv), or say make PYTHON=...",
+        r"ensurepip is not\s+available|No module named '?(?:ensurepip|venv)\b",
+        "Python {python} has no venv module: install it (Debian: apt install python{python}-venv), or name another by make PYTHON=...",
     ),
     (
-        GIVEN_UP + "(?:ProxyError|Tunnel connection failed|Cannot connect to proxy)|407 Proxy Authentication",
-        "the proxy to the package index refuses: HTTPS_PROXY, or `pip config list`, names it; is it right, does it want a password?",
+        GIVEN_UP
+        + "(?:ProxyError|Tunnel connection failed|Cannot connect to proxy|tunnel error)|407 Proxy Authentication",
+        "the proxy on the way to the package index refuses: HTTPS_PROXY, or `pip config list`, names it; does it want a password?",
     ),
     (
-        r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|" + GIVEN_UP + "SSLError",
-        "the package index shows a certificate that nobody here trusts: PIP_CERT=/path/to/your-company's-ca.pem names another authority",
+        r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|invalid peer certificate|" + GIVEN_UP + "SSLError",
+        "nobody here trusts the certificate of the package index: PIP_CERT=/path/to/ca.pem names who signed it, a company's proxy maybe",
     ),
     (
-        GIVEN_UP + f"(?:{NO_ANSWER})|ReadTimeoutError|IncompleteRead",
-        "the package index does not answer: is there a network? A proxy is named by HTTPS_PROXY, an index of your own by PIP_INDEX_URL",
-    ),
-    (
-        r"(?:401|403) (?:Client )?Error|HTTP error 40[13]\b",
+        r"(?:401|403) Client Error|HTTP status client error \(40[13]",
         "the package index wants another name and password: they belong into PIP_INDEX_URL, or ~/.netrc",
     ),
     (
-        r"HTTP error (?P<code>\d+)|(?P<code2>5\d\d) Server Error",
-        "the package index answers with an error ({code}{code2}): try again later, or name another one by PIP_INDEX_URL",
+        r"(?P<code>5\d\d) Server Error|too many (?P<code2>\d+) error responses|HTTP status server error \((?P<code3>5\d\d)",
+        "the package index answers with an error ({code}{code2}{code3}): try again later, or name another one by PIP_INDEX_URL",
     ),
     (
-        r"Could not find a version that satisfies the requirement (?P<name>\S+).*\(from versions: none\)",
-        "the package index has no {name} for Python {python} on this machine: is it the right index (PIP_INDEX_URL, `pip config list`)? "
-        "Another Python is named by make PYTHON=...",
+        GIVEN_UP + f"(?:{NO_ANSWER})",
+        "the package index does not answer: is there a network? A proxy is named by HTTPS_PROXY, an index of your own by PIP_INDEX_URL",
     ),
     (
-        r"No matching distribution found for (?P<name>\S+)",
-        "the package index has {name} in other versions alone, or for other Pythons than {python}: is it up to date (PIP_INDEX_URL)? "
-        "Another Python is named by make PYTHON=...",
+        r"\(constraint\) (?P<name>[\w.-]+)==[^,\s]+,==",
+        "two constraints want different versions of {name}: constraints.txt, and one of yours (`pip config list`)",
     ),
     (
-        r"requires a different Python|Requires-Python",
-        "a package is not made for Python {python}: name another one by make PYTHON=...",
+        r"Package '(?P<name>\S+)' requires a different Python|(?P<name2>[\w.-]+) \S+ depends on Python",
+        "{name}{name2} is not made for Python {python}: name another one by make PYTHON=...",
     ),
     (
-        r"Failed building wheel for (?P<name>[\w.-]+)|Failed to build:? '?(?P<name2>[\w.-]+)|(?P<name3>[\w.-]+) from \S+ does not have",
-        "{name}{name2}{name3} has no wheel for Python {python} on this machine, and could not be built: name another Python by make "
-        "PYTHON=...",
+        r"Failed building wheel for (?P<name>[\w.-]+)|Failed to build:? [`'](?P<name2>[\w.-]+)",
+        "{name}{name2} has no wheel for Python {python} on this machine, and could not be built: name another Python by make PYTHON=...",
     ),
     (
-        r"metadata-generation-failed|subprocess-exited-with-error|Getting requirements to build \w+ did not run successfully",
-        "a package has no wheel for Python {python} on this machine, and could not be built: name another Python by make PYTHON=...",
+        LAST_SOURCE + "metadata-generation-failed",
+        "{name} has no wheel for Python {python} on this machine, and could not be built: name another Python by make PYTHON=...",
     ),
     (
-        r"ResolutionImpossible|conflicting dependencies",
-        "the versions that are asked for contradict each other: constraints.txt, pyproject.toml, or a constraint of yours "
-        "(`pip config list`)",
-    ),
-    (
-        r"Permission denied|Errno 13\b|Read-only file system|Errno 30\b|Operation not permitted",
+        r"Permission denied|Errno 13\b|os error 13\b|Read-only file system|Errno 30\b|Operation not permitted",
         "no permission to write {place}: whose is it, and is the folder read-only?",
     ),
     (r"File exists|Not a directory", "{place} is no folder: remove it"),
 )
+NOT_FOUND = re.compile(
+    r"Could not find a version that satisfies the requirement (?P<name>[\w.-]+)(?:==(?P<version>[\w.!+-]+))?"
+    r"|The user requested \(constraint\) (?P<name2>[\w.-]+)(?:==(?P<version2>[\w.!+-]+))?"
+)
 TELLING = re.compile(r"\s*(?:ERROR|error|Error)\b:?\s*(.+)")
+
+
+class Package(NamedTuple):
+    name: str
+    version: str
 
 
 def words(lines: Iterable[str], *, python: str, place: str) -> str:
@@ -87,3 +92,32 @@ def words(lines: Iterable[str], *, python: str, place: str) -> str:
             return said.format(python=python, place=place, **groups)
     errors = [found[1] for line in told if (found := TELLING.match(line))]
     return (errors or told or ["the installer failed without a word"])[-1].strip()
+
+
+def known(lines: Iterable[str]) -> bool:
+    text = "\n".join(lines)
+    return any(re.search(pattern, text) for pattern, _ in CAUSES)
+
+
+def not_found(lines: Iterable[str]) -> Package | None:
+    """The package of which pip found no version; that may mean anything from no network to no wheel for this Python."""
+    if found := NOT_FOUND.search("\n".join(lines)):
+        return Package(found["name"] or found["name2"], found["version"] or found["version2"] or "")
+    return None
+
+
+def why_not(package: Package, lines: Sequence[str], *, python: str) -> str:
+    """`lines` are what pip said of this package alone, with all that it skipped, where none of the rows knows the cause."""
+    name = "[-_.]+".join(map(re.escape, re.split("[-_.]+", package.name)))
+    its_files = re.compile(rf"[/ ]{name}-{re.escape(package.version)}[^/ ]*\.(?:whl|tar\.gz|zip)", re.IGNORECASE)
+    skipped = [line for line in lines if "Skipping link" in line or "requires a different Python" in line]
+    whole = f"{package.name} {package.version}".strip()
+    if package.version and any(its_files.search(line) for line in skipped):
+        return f"{whole} has no wheel for Python {python} on this machine: name another Python by make PYTHON=..."
+    if any(
+        f"{package.name.lower()}-" in line.lower()
+        for line in lines
+        if "Found link" in line or "Skipping link: none" in line
+    ):
+        return f"the package index has {package.name}, but not {whole} for Python {python}: is it up to date (PIP_INDEX_URL)?"
+    return f"the package index has no {package.name}: is it the right one (PIP_INDEX_URL, `pip config list`)?"

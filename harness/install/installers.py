@@ -20,7 +20,7 @@ CHOICE = "REHEARSE_INSTALLER"
 OVERRULED = {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_PROGRESS_BAR": "off"}
 DROPPED = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_QUIET", "PIP_VERBOSE")
 ENDS_WITHIN = 10
-KEPT = 2000  # lines of one installer, to find the cause of a failure in
+KEPT = 20_000  # lines of one installer, to find the cause of a failure in
 
 
 class Wanted(NamedTuple):
@@ -64,7 +64,9 @@ class Log:
     def __enter__(self) -> Log:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
 
 
@@ -90,6 +92,12 @@ def _by_pip(wanted: Wanted) -> list[list[str]]:
     make = [_base(), "-I", "-m", "venv", str(wanted.place)]
     install = [_python(wanted), "-I", "-m", "pip", "install", "--no-compile", *_requirements(wanted)]
     return [*([make] if wanted.fresh else []), *_pip_first(wanted), install]
+
+
+def second_look(wanted: Wanted, package: str) -> list[str]:
+    """Install nothing, and say of one package which pages and files are seen, and why each is passed over."""
+    look = ["install", "--dry-run", "--no-deps", "--ignore-installed", "-vv", "-c", "constraints.txt", package]
+    return [_python(wanted), "-I", "-m", "pip", *look]
 
 
 def _pip_first(wanted: Wanted) -> list[list[str]]:
@@ -135,7 +143,10 @@ def run(command: Sequence[str], log: Log, heard: Callable[[str], None], lock: in
             if process.poll() is None:
                 _end(process)
     if code < 0:
-        log.write(f"ERROR: {Path(command[0]).name} was ended by signal {-code}" + " (no memory left?)" * (code == -signal.SIGKILL))
+        log.write(
+            f"ERROR: {Path(command[0]).name} was ended by signal {-code}"
+            + " (no memory left?)" * (code == -signal.SIGKILL)
+        )
     if code:
         raise Failed(tuple(log.lines))
 

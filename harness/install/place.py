@@ -59,7 +59,9 @@ def alone(place: Path, waits: Callable[[], None]) -> Iterator[int]:
         lock = os.open(place, os.O_RDONLY)
         try:
             _lock(lock, waits)
-            if place.exists() and os.path.samestat(os.fstat(lock), place.stat()):  # else somebody has removed it meanwhile
+            if place.exists() and os.path.samestat(
+                os.fstat(lock), place.stat()
+            ):  # else somebody has removed it meanwhile
                 yield lock
                 return
         finally:
@@ -121,7 +123,9 @@ def _somebody_elses(place: Path, found: Found, made_from: str | None) -> Step:
         wanted = f"PYTHON is {made_from}"
     else:
         return Step("add", "somebody else made it", found.made_from, found.pip)
-    raise Unsuitable(f"{place} is an environment of Python {version}, and not of our making; {wanted}: remove it, and say make again")
+    raise Unsuitable(
+        f"{place} is an environment of Python {version}, and not of our making; {wanted}: remove it, and say make again"
+    )
 
 
 def emptied(place: Path, *, but: Container[str]) -> None:

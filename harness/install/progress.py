@@ -9,7 +9,9 @@ import sys
 
 ERASE = "\r\x1b[K"
 UNITS = {"k": 1e-3, "K": 1e-3, "M": 1.0, "G": 1e3}
-NAMED = re.compile(r"(?:Collecting|Downloading|Building) ([A-Za-z][\w.-]*?)(?=[\[(<>=!~ @]|-\d|$)")
+NAMED = re.compile(
+    r"(?:Collecting |Downloading |Building |Processing (?:.*/)?)([A-Za-z][\w.-]*?)(?=[\[(<>=!~ @]|-\d|$)"
+)
 LOADED = re.compile(r"\s*Downloading .*\(([\d.]+) ?([kKMG])i?B\)")
 INSTALLING = re.compile(r"Installing collected packages: (.+)|Installed (\d+) package")
 AGAIN = re.compile(r"WARNING: Retrying \(")
@@ -36,7 +38,7 @@ class Progress:
             self._names.add(re.sub(r"[-_.]+", "-", named[1]).lower())
             if loaded := LOADED.match(line):
                 self._megabytes += float(loaded[1]) * UNITS[loaded[2]]
-            self._rewrite(f": {len(self._names)} packages, {self._megabytes:.0f} MB, {named[1]}")
+            self._rewrite(f": {named[1]} (package {len(self._names)}, {self._megabytes:.0f} MB so far)")
 
     def done(self, told: str) -> None:
         """On a terminal the line becomes this one; elsewhere what was written stands."""

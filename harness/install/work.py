@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.install import causes, installers, place, stamp
@@ -37,14 +38,32 @@ def work(into: Path, extras: tuple[str, ...], step: Step, lock: int) -> None:
             except BaseException:
                 progress.erase()
                 raise
+        why = _why(last.lines, Wanted(into, after, fresh, step.pip), log, lock)
     progress.erase()
-    why = causes.words(last.lines, python=stamp.minor(step.made_from or stamp.this_python()), place=str(into))
     raise NotInstalled(f"{why} (what {tried[-1].name} said: {into / LOG})")
+
+
+def _why(lines: Sequence[str], wanted: Wanted, log: Log, lock: int) -> str:
+    """Where pip found no version of a package, and says no more, it is asked for this one again, and for all that it sees."""
+    python, where = stamp.minor(stamp.this_python()), str(wanted.place)
+    package = causes.not_found(lines)
+    if package is None or causes.known(lines):
+        return causes.words(lines, python=python, place=where)
+    log.lines.clear()
+    try:
+        installers.run(installers.second_look(wanted, package.name), log, lambda line: None, lock)
+    except Failed as failed:
+        if causes.known(failed.lines):
+            return causes.words(failed.lines, python=python, place=where)
+        return causes.why_not(package, failed.lines, python=python)
+    return f"{package.name} could not be had, and now it can: try again"
 
 
 def _title(into: Path, step: Step, after: tuple[str, ...], before: tuple[str, ...]) -> str:
     if step.kind == "make":
         return f"making {into}"
+    if stamp.read(into) is None:
+        return f"adding what rehearse needs to {into}"
     new = [one for one in after if one not in before]
     return f"adding {', '.join(new)} to {into}" if new else f"bringing {into} up to date"
 
