@@ -1,45 +1,44 @@
 # `make` alone prints this list. Every target first makes .venv where it is needed.
 .DEFAULT_GOAL := help
-SHELL := /bin/bash
-PYTHON ?= python3
+SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 SCENARIO ?=
+EXTRA ?=
 TARGET ?= local
 RUNTIME ?= auto
 ACCOUNT ?=
 AWS ?=
 AWS_YES = $(if $(ACCOUNT),--yes --account $(ACCOUNT))
 PYTEST := $(BIN)/python -m pytest
+INSTALL = sh harness/install/with-python.sh $(EXTRA) $(filter localstack,$(TARGET))
 
 .PHONY: help
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
-
-$(VENV)/.made: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rehearse needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; say make PYTHON=python3.12")'
-	@echo "making $(VENV) (about a minute, once)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(VENV)/.made  ## make .venv with the rehearse command in it
+setup:  ## make .venv with the rehearse command in it (EXTRA=load: Locust, too; PYTHON=... names the Python)
+	@$(INSTALL)
+
+.PHONY: setup-dev
+setup-dev:  ## and with what the tests need
+	@$(INSTALL) dev
 
 .PHONY: rehearse
 rehearse: setup  ## run the core scenarios (or SCENARIO="a.yaml b.yaml") on TARGET=local
 	@$(BIN)/rehearse run --target $(TARGET) --runtime $(RUNTIME) $(SCENARIO)
 
 .PHONY: test
-test: setup  ## the tests, under 8 minutes
+test: setup-dev  ## the tests, under 8 minutes
 	@$(PYTEST) -m 'not slow' -n 3 --dist loadfile
 
 .PHONY: test-slow
-test-slow: setup  ## the long tests: soak, kills, the core pack on containers
+test-slow: setup-dev  ## the long tests: soak, kills, the core pack on containers
 	@$(PYTEST) -m slow -n 2 --dist loadfile
 
 .PHONY: check
-check: setup  ## ruff, mypy strict, the tests of architecture, documentation and text
+check: setup-dev  ## ruff, mypy strict, the tests of architecture, documentation and text
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
@@ -72,14 +71,14 @@ docs: setup  ## write docs/EMULATED.md and both schemas anew from the code
 	@$(BIN)/python -m harness.report.contract > docs/result.schema.json
 
 .PHONY: picture
-picture: setup  ## docs/picture.png and docs/report.png anew, of a real run (needs chromium)
+picture: setup-dev  ## docs/picture.png and docs/report.png anew, of a real run (needs chromium)
 	@$(BIN)/python -m tests.browser.picture
 
 .PHONY: golden
-golden: setup  ## the pages that tests compare with, anew: read the difference before committing it
+golden: setup-dev  ## the pages that tests compare with, anew: read the difference before committing it
 	@REHEARSE_UPDATE_GOLDEN=1 $(PYTEST) -q tests/unit/test_golden.py
 
 .PHONY: clean
 clean:  ## stop what runs, remove .venv and .rehearsal
-	@test ! -x $(BIN)/rehearse || $(BIN)/rehearse sweep
-	@rm -rf $(VENV) .rehearsal .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	@! $(BIN)/rehearse --version >/dev/null 2>&1 || $(BIN)/rehearse sweep
+	@rm -rf $(VENV) .rehearsal .mypy_cache .ruff_cache .pytest_cache .hypothesis ./*.egg-info

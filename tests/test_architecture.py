@@ -1,6 +1,7 @@
 """The walls of docs/ARCHITECTURE.md, read from the import statements themselves."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # What each part may import of this project. A part is named by its longest matching prefix.
 MAY_IMPORT: dict[str, set[str]] = {
+    "install": set(),  # nothing is installed yet
     "clock": set(),
     "errors": set(),
     "directory": {"clock", "errors"},
@@ -91,6 +93,15 @@ def test_nobody_imports_the_command_line_but_its_entry_point():
 def test_the_rules_name_only_parts_that_exist():
     parts = {part(module) for module, _ in modules()}
     assert set(MAY_IMPORT) - parts <= {"compression", "lint", "progress"}
+
+
+def test_installer_needs_the_standard_library_alone():
+    for module, path in modules():
+        if part(module) == "install":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+            names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            assert {part(name) for name in names} <= {*sys.stdlib_module_names, "harness"}, module
 
 
 def test_moto_is_imported_by_the_delegate_and_its_corrections_alone():

@@ -38,4 +38,6 @@ def requirements() -> str:
     try:
         return "".join(f"{name}=={version(name)}\n" for name in NEEDED)
     except PackageNotFoundError as error:
-        raise UsageError("--load-workers needs Locust, which is not installed: pip install 'rehearse[load]'") from error
+        raise UsageError(
+            "--load-workers needs Locust, which is not installed: make setup EXTRA=load, elsewhere pip install 'rehearse[load]'"
+        ) from error

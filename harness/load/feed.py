@@ -18,7 +18,7 @@ from harness.probe.feed import Line, LineFeed
 MARKER = (
     "REHEARSAL_LOAD_OF"  # in the environment of master and workers: the state directory, and the run that owns them
 )
-NOT_INSTALLED = "traffic.engine: locust needs Locust, which is not installed: pip install 'rehearse[load]'"
+NOT_INSTALLED = "traffic.engine: locust needs Locust, which is not installed: make setup EXTRA=load, elsewhere pip install 'rehearse[load]'"
 
 
 class LocustFeed(LineFeed):

@@ -6,6 +6,7 @@ they run the tasks and the traffic, and our CodeDeploy drives them through their
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from harness.driver.elbv2 import LoadBalancer
-from harness.errors import TargetUnavailable
+from harness.errors import TargetUnavailable, UsageError
 from harness.scenario import Scenario
 from harness.targets import emulators, local
 from harness.targets.base import Asked, Target
@@ -26,6 +27,10 @@ from harness.targets.localstack.survey import Finding, Survey, survey
 
 EMULATOR = "executed by the emulator"
 DRIVEN = ("ecs", "elbv2")
+NOT_INSTALLED = (
+    "the localstack target needs localstack-client and testcontainers, which are not installed: make setup EXTRA=localstack, "
+    "elsewhere pip install 'rehearse[localstack]'"
+)
 TARGET_5XX = ("outcome", "failed_at", "cause", "rollback", "versions_seen", "live_at_end")
 
 
@@ -57,7 +62,8 @@ def opened(asked: Asked) -> Iterator[Target]:
 
 @contextmanager
 def reached(asked: Asked) -> Iterator[tuple[LocalStack, str]]:
-    """One that is running, else one of our own, ready; and a word on which. Raises TargetUnavailable with what is missing."""
+    """One that is running, else one of our own, ready; and a word on which. Raises HarnessError with what is missing."""
+    need_extra()
     where = endpoint.place(asked.endpoint)
     try:
         localstack = endpoint.identify(where)
@@ -71,6 +77,12 @@ def reached(asked: Asked) -> Iterator[tuple[LocalStack, str]]:
     else:
         endpoint.wait_until_ready(localstack)
         yield localstack, f"{localstack.name} at {localstack.url}"
+
+
+def need_extra() -> None:
+    """Raises UsageError where the packages of this target alone are not installed."""
+    if any(importlib.util.find_spec(name) is None for name in ("localstack_client", "testcontainers")):
+        raise UsageError(NOT_INSTALLED)
 
 
 # ---- starting one

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from boto3.session import Session as Boto3Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from localstack_client.session import Session as LocalStackSession
 
 from harness.errors import TargetUnavailable
 from harness.targets.localstack.endpoint import LocalStack
@@ -153,6 +152,8 @@ class Clients:
         return self._made[service]
 
     def _make(self, service: str) -> Any:
+        from localstack_client.session import Session as LocalStackSession  # of an extra: `need_extra`
+
         if self._url.startswith("https://"):
             plain = Boto3Session("test", "test", region_name=REGION)
             return plain.client(service, endpoint_url=self._url, config=self._config)

@@ -1,0 +1,333 @@
+"""What goes wrong while something is installed: one line in our words, and nothing half-made is believed to be whole."""
+
+import http.server
+import os
+import resource
+import signal
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.driver import until
+from harness.emulator.services.elbv2_tls import self_signed
+from harness.install import causes
+from tests.install.skeleton import BASE_PYTHON, Checkout, Done, closed_port, source, wheel
+
+LOAD = ("setup", "EXTRA=load")
+MINE = 12345  # a user who is not root, and owns nothing
+
+
+def refused(checkout: Checkout, done: Done, *words: str) -> str:
+    """The one line; make failed with it, and what was there before is there still, and whole."""
+    assert done.code != 0
+    line = done.said[-1]
+    assert done.said == ["adding load to .venv (once)", line]
+    assert line.startswith("rehearse: ")
+    assert line.endswith("(what pip said: .venv/install.log)"), checkout.log
+    for one in words:
+        assert one in line, checkout.log
+    assert checkout.make("setup").said == []
+    return line
+
+
+# ---- the package index
+
+
+@contextmanager
+def index(
+    answer: Callable[[http.server.BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """A server on the loopback that answers whatever is asked; HOST:PORT."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        do_CONNECT = do_GET
+
+        def log_message(self, *told: object) -> None:
+            """Nobody reads it."""
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *told: object) -> None:
+            """A client that does not trust us hangs up."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def status(code: int) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
+    return lambda handler: handler.send_error(code)
+
+
+def from_index(url: str, **settings: str) -> dict[str, str]:
+    return {
+        "PIP_NO_INDEX": "0",
+        "PIP_FIND_LINKS": "",
+        "PIP_INDEX_URL": url,
+        "PIP_RETRIES": "1",
+        "PIP_TIMEOUT": "2",
+        **settings,
+    }
+
+
+def test_no_network_is_told(ready: Checkout):
+    done = ready.make(*LOAD, **from_index(f"http://127.0.0.1:{closed_port()}/simple"))
+    refused(ready, done, "the package index does not answer", "HTTPS_PROXY")
+
+
+def test_index_that_is_silent_is_told(ready: Checkout):
+    silence = threading.Event()
+    with index(lambda handler: bool(silence.wait(20))) as where:
+        done = ready.make(*LOAD, **from_index(f"http://{where}/simple", PIP_RETRIES="0", PIP_TIMEOUT="1"))
+        silence.set()
+    refused(ready, done, "does not answer")
+
+
+def test_proxy_that_refuses_is_told(ready: Checkout):
+    with index(status(403)) as where:
+        done = ready.make(*LOAD, **from_index("https://index.invalid/simple", PIP_PROXY=f"http://{where}"))
+    refused(ready, done, "the proxy on the way to the package index refuses", "HTTPS_PROXY")
+
+
+def test_certificate_that_is_not_trusted_is_told(ready: Checkout, tmp_path: Path):
+    made = self_signed("arn", ["localhost"])
+    (tmp_path / "both.pem").write_text(made.chain + made.key, encoding="utf-8")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    with index(status(404), context) as where:
+        done = ready.make(*LOAD, **from_index(f"https://{where.replace('127.0.0.1', 'localhost')}/simple"))
+    refused(ready, done, "nobody here trusts the certificate", "PIP_CERT")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(401, "wants another name and password"), (403, "wants another name and password"), (503, "(503)")],
+)
+def test_index_that_refuses_is_told(ready: Checkout, code: int, words: str):
+    with index(status(code)) as where:
+        done = ready.make(*LOAD, **from_index(f"http://{where}/simple", PIP_RETRIES="0"))
+    refused(ready, done, words)
+
+
+def test_index_without_the_package_is_told(ready: Checkout):
+    with index(status(404)) as where:
+        done = ready.make(*LOAD, **from_index(f"http://{where}/simple"))
+    refused(ready, done, "the package index has no milk", "PIP_INDEX_URL")
+
+
+# ---- the packages
+
+
+def test_package_in_other_versions_alone_is_told(ready: Checkout):
+    next(ready.wheels.glob("milk*")).unlink()
+    wheel(ready.wheels, "milk", "0.5")
+    refused(ready, ready.make(*LOAD), "has milk, but not milk 1.0 for Python 3.", "PIP_INDEX_URL")
+
+
+def test_package_for_another_python_is_told(ready: Checkout):
+    next(ready.wheels.glob("milk*")).unlink()
+    wheel(ready.wheels, "milk", python="<3.5")
+    refused(ready, ready.make(*LOAD), "milk is not made for Python 3.", "make PYTHON=...")
+
+
+def test_wheel_of_another_machine_is_told(ready: Checkout):
+    made = next(ready.wheels.glob("milk*"))
+    made.rename(made.with_name("milk-1.0-cp27-cp27m-win32.whl"))
+    refused(ready, ready.make(*LOAD), "milk 1.0 has no wheel for Python 3.", "make PYTHON=...")
+
+
+def test_package_without_a_wheel_is_told(ready: Checkout):
+    next(ready.wheels.glob("milk*")).unlink()
+    source(ready.wheels, "milk")
+    refused(ready, ready.make(*LOAD), "milk has no wheel for Python 3.", "could not be built", "make PYTHON=...")
+
+
+def test_versions_that_contradict_each_other_are_told(ready: Checkout, tmp_path: Path):
+    (tmp_path / "theirs.txt").write_text("milk==7\n", encoding="utf-8")
+    done = ready.make(*LOAD, PIP_CONSTRAINT=str(tmp_path / "theirs.txt"))
+    refused(ready, done, "two constraints want different versions of milk", "pip config list")
+
+
+# ---- the machine
+
+
+def test_full_disk_is_told(ready: Checkout):
+    next(ready.wheels.glob("milk*")).unlink()
+    wheel(ready.wheels, "milk", size=3_000_000)
+    most = 1_000_000  # of one file: a limit that needs no file system of its own
+    done = subprocess.run(
+        ready.command(*LOAD),
+        cwd=ready.path,
+        env=ready.settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        encoding="utf-8",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert done.returncode != 0
+    line = Done(done.returncode, done.stdout, done.stderr).said[-1]
+    assert "no room on the disk for .venv" in line, ready.log
+    assert next_step(ready, "load") != "nothing"
+
+
+@pytest.fixture
+def as_nobody(fresh: Checkout) -> Iterator[dict[str, int]]:
+    """For subprocess: a user who may read the checkout and not write to it."""
+    if os.geteuid() != 0:
+        fresh.path.chmod(0o555)
+        yield {}
+        fresh.path.chmod(0o755)
+        return
+    folders = [
+        one
+        for one in (fresh.path, *fresh.path.parents)
+        if one.stat().st_uid == 0 and one.stat().st_mode & 0o005 != 0o005
+    ]
+    before = {one: one.stat().st_mode for one in folders}
+    for one in folders:
+        one.chmod(0o755)
+    yield {"user": MINE, "group": MINE}
+    for one, mode in before.items():
+        one.chmod(mode)
+
+
+def test_checkout_that_may_not_be_written_is_told(fresh: Checkout, as_nobody: dict[str, int]):
+    python = usable_by(as_nobody)
+    done = subprocess.run(  # type: ignore[call-overload]
+        fresh.command("setup", f"PYTHON={python}"),
+        cwd=fresh.path,
+        env=fresh.settings,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        **as_nobody,
+    )
+    assert done.returncode != 0
+    said = Done(done.returncode, done.stdout, done.stderr).said
+    assert said == ["rehearse: no permission to write .venv: whose is it, and is the folder read-only?"]
+
+
+def usable_by(user: dict[str, int]) -> str:
+    """A Python that is new enough and not in a folder of root's own."""
+    new_enough = "import sys; sys.exit(sys.version_info < (3, 11))"
+    for python in (BASE_PYTHON, "/usr/bin/python3"):
+        try:
+            if subprocess.run([python, "-c", new_enough], check=False, **user).returncode == 0:  # type: ignore[call-overload]
+                return python
+        except PermissionError:
+            continue
+    pytest.skip("no Python that is new enough is everybody's")
+
+
+def test_python_without_venv_is_told_how_to_get_it():
+    debian = (
+        "The virtual environment was not created successfully because ensurepip is not",
+        "available.  On Debian/Ubuntu systems, you need to install the python3-venv",
+        "package using the following command.",
+    )
+    said = causes.words(debian, python="3.11", place=".venv")
+    assert (
+        said
+        == "Python 3.11 has no venv module: install it (Debian: apt install python3.11-venv), or name another by make PYTHON=..."
+    )
+
+
+def test_cause_that_nobody_knows_is_the_last_error_of_the_installer():
+    assert (
+        causes.words(["ERROR: a", "ERROR: the moon is full", "see https://moon"], python="3.11", place=".venv")
+        == "the moon is full"
+    )
+    assert causes.words(["one", "another", ""], python="3.11", place=".venv") == "another"
+
+
+# ---- broken off
+
+
+def hanging(path: Path) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
+    """An index that never answers, and says by a file that it was asked."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        path.touch()
+        handler.connection.recv(1)  # until the client goes away
+
+    return answer
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_installation_leaves_nothing_running_and_what_was_there(
+    ready: Checkout, tmp_path: Path, number: signal.Signals
+):
+    with index(hanging(tmp_path / "asked")) as where:
+        settings = {**ready.settings, **from_index(f"http://{where}/simple", PIP_TIMEOUT="60")}
+        making = subprocess.Popen(
+            ready.command(*LOAD),
+            cwd=ready.path,
+            env=settings,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            encoding="utf-8",
+        )
+        until((tmp_path / "asked").exists, 60, "a question for a package", every=0.05)
+        started = psutil.Process(making.pid).children(recursive=True)
+        os.killpg(making.pid, number)
+        err = making.communicate(timeout=30)[1]
+    assert making.returncode != 0
+    assert "rehearse: interrupted; the next make goes on with .venv\n" in err
+    assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert ready.make("setup").said == []
+
+
+def test_installation_that_is_killed_is_made_anew(ready: Checkout, tmp_path: Path):
+    with index(hanging(tmp_path / "asked")) as where:
+        settings = {**ready.settings, **from_index(f"http://{where}/simple", PIP_TIMEOUT="60")}
+        making = subprocess.Popen(
+            ready.command(*LOAD), cwd=ready.path, env=settings, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        until((tmp_path / "asked").exists, 60, "a question for a package", every=0.05)
+        started = psutil.Process(making.pid).children(recursive=True)
+        for one in started:
+            one.kill()
+        assert making.wait(30) != 0
+    assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert next_step(ready) == "make"
+
+
+def test_failed_first_installation_is_not_believed(fresh: Checkout):
+    done = fresh.make("setup", PIP_FIND_LINKS="")
+    assert done.code != 0
+    assert "has no tea" in done.said[-1]
+    assert next_step(fresh) == "make"
+
+
+def next_step(checkout: Checkout, *extras: str) -> str:
+    """What another make would do."""
+    look = (
+        "import sys; from pathlib import Path; from harness.install import place; "
+        "print(place.step(Path('.venv'), tuple(sys.argv[1:]), None).kind)"
+    )
+    done = subprocess.run(
+        [BASE_PYTHON, "-c", look, *extras],
+        cwd=checkout.path,
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
+    )
+    return done.stdout.strip()
