@@ -152,7 +152,7 @@ def test_comment_of_compose_names_services_and_ports_that_are_there():
 
 
 def test_script_of_the_dashboard_starts_one_that_answers(tmp_path: Path):
-    """As its container would, but for the place of the installation, which is there, and the port."""
+    """As its container would, but for the place of the installation, which is there already, and the port."""
     installed = tmp_path / "bin/rehearse"
     installed.parent.mkdir()
     installed.write_text(f'#!/bin/sh\nexec {sys.executable} -m harness.cli "$@"\n', encoding="utf-8")
@@ -161,7 +161,9 @@ def test_script_of_the_dashboard_starts_one_that_answers(tmp_path: Path):
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
     service = COMPOSE["services"]["dashboard"]
-    script = service["command"][-1].replace("$$", "$").replace("/opt/rehearse", str(tmp_path))
+    install, script = service["command"][-1].replace("$$", "$").split("\n", 1)
+    assert install.startswith("sh harness/install/with-python.sh --into /opt/rehearse load || exit")
+    script = script.replace("/opt/rehearse", str(tmp_path))
     words = " ".join(verb_of(service)).replace("8765", str(port))
     environment = {**os.environ, "REHEARSE_VERB": words, "REHEARSAL_HOME": str(tmp_path / "home")}
     with subprocess.Popen(["sh", "-c", script], cwd=ROOT, env=environment, start_new_session=True) as running:
