@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import directory
+from harness import directory, proxies
 from harness.errors import TargetUnavailable, UsageError
 
 SAMPLE_APP = Path(__file__).resolve().parent.parent / "sampleapp"
@@ -338,7 +338,7 @@ def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, st
                 tag=name,
                 rm=True,
                 platform=f"linux/{arch}" if arch else None,
-                buildargs={"BASE_IMAGE": base, **environment},
+                buildargs={**proxies.for_builds(os.environ), "BASE_IMAGE": base, **environment},
             )
         client.close()
     except BuildError as error:
