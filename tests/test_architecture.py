@@ -15,7 +15,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "owner": set(),
     "look": {"words"},
     "words": set(),
-    "images": {"clock", "directory", "errors"},
+    "proxies": set(),
+    "boto": {"proxies"},
+    "images": {"clock", "directory", "errors", "proxies"},
     "scenario": {"clock", "errors"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
@@ -24,10 +26,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look", "words"},
     "probe": {"clock", "errors", "journal"},
     "load": {"clock", "errors", "owner", "probe"},
-    "driver": {"clock", "errors", "scenario", "compression"},
+    "driver": {"boto", "clock", "errors", "proxies", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
-    "aws": {"clock", "errors", "driver", "images", "scenario", "compression"},
-    "targets": {"clock", "directory", "errors", "driver", "images", "owner", "scenario", "aws"},
+    "aws": {"clock", "errors", "driver", "images", "proxies", "scenario", "compression"},
+    "targets": {"boto", "clock", "directory", "errors", "driver", "images", "owner", "proxies", "scenario", "aws"},
     "picture": {"journal", "scenario", "compression", "look", "words"},
     "progress": {"clock", "errors", "journal", "look", "picture", "words"},
     "dashboard": {
@@ -35,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"clock", "directory", "errors", "images"},
+    "emulator": {"boto", "clock", "directory", "errors", "images", "proxies"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin", "aws.command"}  # they put the parts together
 
@@ -96,6 +98,58 @@ def test_the_driver_speaks_boto3_and_the_expectations_do_not():
         if part(module) in ("expectations", "report", "journal", "scenario"):
             assert not _imports_package(path, "boto3"), module
             assert not _imports_package(path, "botocore"), module
+
+
+# What leads out of this process by HTTP, and who may use it: harness/proxies.py and harness/boto.py decide about proxies and profiles.
+# The function of a hook runs alone; the clients of aiohttp that are not the upstream's ask no proxy, and only this machine.
+DOORS = {
+    "build_opener": {"proxies", "driver.hook_function.index"},
+    "install_opener": set(),
+    "urlopen": set(),
+    "urlretrieve": set(),
+    "ProxyHandler": {"proxies", "driver.hook_function.index"},
+    "ClientSession": {
+        "emulator.upstream",
+        "emulator.by_host",
+        "emulator.services.ecr_distribution",
+        "probe.websockets",
+    },
+    "get_session": {"driver.session"},
+    "create_client": {"emulator.in_process"},
+}
+SDK = {  # who imports what sessions are made of
+    "boto3": {"boto", "driver.session", "targets.localstack.survey", "driver.hook_function.index"},
+    "botocore.session": {"boto", "driver.session"},
+    "localstack_client": {"targets.localstack.survey"},
+    "httpx": set(),
+    "urllib3": set(),
+}
+
+
+def test_requests_leave_by_the_doors_that_know_of_proxies_and_profiles():
+    for module, path in modules():
+        used = _calls(path)
+        wrong = {name for name, allowed in DOORS.items() if name in used and module not in allowed}
+        wrong |= {name for name, allowed in SDK.items() if _imports_package(path, name) and module not in allowed}
+        assert not wrong, (
+            f"{module} uses {sorted(wrong)}: go through harness/proxies.py, harness/boto.py or the driver's Session"
+        )
+
+
+def test_doors_are_where_the_rule_says():
+    """A rule that names nobody any more guards nothing."""
+    everything = {module: (_calls(path), path) for module, path in modules()}
+    for name, allowed in DOORS.items():
+        assert [module for module in allowed if name not in everything[module][0]] == [], name
+    for name, allowed in SDK.items():
+        assert [module for module in allowed if not _imports_package(everything[module][1], name)] == [], name
+
+
+def _calls(path: Path) -> set[str]:
+    """The last name of everything that a file calls."""
+    called = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    attributes = {one.attr for one in called if isinstance(one, ast.Attribute)}
+    return attributes | {one.id for one in called if isinstance(one, ast.Name)}
 
 
 def _imports_package(path: Path, package: str) -> bool:
