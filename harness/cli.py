@@ -188,15 +188,12 @@ def do_up(asked: argparse.Namespace) -> int:
 
 def _detached(command: Sequence[str]) -> int:
     """Start an emulator that outlives this command, and say how a shell reaches it. Raises HarnessError where it does not start."""
-    import shlex
-
     from harness.targets import emulators, starting
 
     endpoint = starting.ready(*starting.start(command, _home() / "emulator.log"))
     status = emulators.ask(endpoint, "/_rehearsal/status")
     print(f"{status['runtime']} runtime ({status['runtime_why']})", file=sys.stderr, flush=True)
-    for name, value in starting.exports(endpoint).items():
-        print(f"export {name}={shlex.quote(value)}")
+    print(*starting.shell_lines(endpoint), sep="\n")
     return EXIT_MET
 
 
@@ -423,7 +420,7 @@ def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
         metavar="ecs,elbv2=URL",
         help="that endpoint executes them; ours drives it",
     )
-    one.add_argument("--detach", action="store_true", help="return when it answers, print export lines")
+    one.add_argument("--detach", action="store_true", help="return when it answers, print two lines for eval")
     one = verbs.add_parser("status", help="the running emulator and where its listeners are reached")
     one.set_defaults(verb=do_status)
     one.add_argument("--json", action="store_true")

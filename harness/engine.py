@@ -18,6 +18,8 @@ from docker.errors import DockerException
 from docker.utils.utils import kwargs_from_env, parse_host
 from requests import RequestException
 
+from harness import proxies
+
 UNIX = "http+unix://"  # how the SDK spells the address of a Unix socket
 OLDEST = str(constants.MINIMUM_DOCKER_API_VERSION)  # spoken until the engine has said which it speaks
 GREETS_WITHIN = 10.0  # seconds for its first answer, where later calls may take longer
@@ -48,7 +50,9 @@ def connect(timeout: float, connections: int = constants.DEFAULT_MAX_POOL_SIZE) 
     _try(parse_host(named.get("base_url"), tls=bool(named.get("tls"))), patience)
     with _opened(version=OLDEST, timeout=patience, **named) as api:
         speaks = _spoken_by(api)
-    return DockerClient(version=speaks, timeout=timeout, max_pool_size=connections, **named)
+    client = DockerClient(version=speaks, timeout=timeout, max_pool_size=connections, **named)
+    _ask_no_proxy_for_this_machine(client.api)
+    return client
 
 
 def _try(address: str, timeout: float) -> None:
@@ -67,10 +71,16 @@ def _try(address: str, timeout: float) -> None:
 @contextmanager
 def _opened(**options: Any) -> Iterator[APIClient]:
     api = APIClient(**options)
+    _ask_no_proxy_for_this_machine(api)
     try:
         yield api
     finally:
         api.close()
+
+
+def _ask_no_proxy_for_this_machine(api: APIClient) -> None:
+    if proxies.is_here(api.base_url):
+        api.trust_env = False
 
 
 def _spoken_by(api: APIClient) -> str:

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import directory, interpreter
+from harness import directory, interpreter, proxies
 from harness.errors import TargetUnavailable, UsageError
 
 SAMPLE_APP = Path(__file__).resolve().parent.parent / "sampleapp"
@@ -323,7 +323,7 @@ def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, st
                     tag=name,
                     rm=True,
                     platform=f"linux/{arch}" if arch else None,
-                    buildargs={"BASE_IMAGE": base, **environment},
+                    buildargs={**proxies.for_builds(os.environ), "BASE_IMAGE": base, **environment},
                 )
     except BuildError as error:
         raise TargetUnavailable(f"building {name}: {_first_line(error)}") from error

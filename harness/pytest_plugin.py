@@ -6,7 +6,7 @@
         assert rehearsal.users["failed"] == 0
 
     def test_my_deploy_script(aws_emulator):
-        subprocess.run(["./deploy.sh"], env={**os.environ, **aws_emulator.environment}, check=True)
+        subprocess.run(["./deploy.sh"], env=aws_emulator.environment, check=True)
 
 One emulator serves the whole session (with xdist: one for each worker). Its runtime is the ini option `rehearse_runtime`:
 auto (the default), docker or process. Only pytest is imported until a test asks for one of the two.
@@ -27,24 +27,24 @@ RUNTIMES = ("auto", "docker", "process")
 
 @dataclass(frozen=True, slots=True)
 class AwsEmulator:
-    """A running emulator. `environment` is what a command needs so that every AWS tool in it talks to the emulator."""
+    """A running emulator."""
 
     endpoint: str
     region: str
     home: Path
-    environment: Mapping[str, str]
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """This process's own, but every AWS tool in it talks to the emulator: no profile and no proxy is in the way."""
+        from harness.targets import starting
+
+        return starting.environment_at(self.endpoint)
 
     def client(self, service: str) -> Any:
         """A boto3 client."""
-        import boto3
+        from harness.driver import Session
 
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return Session(region=self.region, endpoint=self.endpoint, run_id="pytest").client(service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def aws_emulator(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     runtime, _ = local.choose_runtime(asked)  # type: ignore[arg-type]  # checked in the line above
     home = tmp_path_factory.mktemp("rehearsal")
     with local.started(home, runtime) as endpoint:
-        yield AwsEmulator(endpoint, starting.REGION, home, starting.exports(endpoint))
+        yield AwsEmulator(endpoint, starting.REGION, home)
 
 
 @pytest.fixture

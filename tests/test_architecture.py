@@ -20,8 +20,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": {"errors"},
     "look": {"words"},
     "words": set(),
-    "engine": set(),
-    "images": {"clock", "directory", "engine", "errors", "interpreter"},
+    "proxies": set(),
+    "boto": {"proxies"},
+    "engine": {"proxies"},
+    "images": {"clock", "directory", "engine", "errors", "interpreter", "proxies"},
     "scenario": {"clock", "errors", "text"},
     "compression": {"scenario", "errors"},
     "lint": {"scenario", "compression", "errors"},
@@ -30,11 +32,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"clock", "errors", "journal", "scenario", "compression", "expectations", "look", "words"},
     "probe": {"clock", "errors", "interpreter", "journal"},
     "load": {"clock", "errors", "owner", "probe"},
-    "driver": {"clock", "errors", "scenario", "compression"},
+    "driver": {"boto", "clock", "errors", "proxies", "scenario", "compression"},
     "observer": {"clock", "errors", "journal", "driver"},
-    "aws": {"clock", "errors", "driver", "engine", "images", "scenario", "compression", "text"},
+    "aws": {"clock", "errors", "driver", "engine", "images", "proxies", "scenario", "compression", "text"},
     "targets": {
-        *("clock", "directory", "errors", "driver", "engine", "images", "interpreter", "owner", "scenario", "aws"),
+        *("boto", "clock", "directory", "errors", "driver", "engine", "images", "interpreter", "owner", "proxies"),
+        *("scenario", "aws"),
         "signs",  # an emulator in the foreground prints for this process's terminal
     },
     "picture": {"journal", "scenario", "compression", "look", "words"},
@@ -45,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"clock", "directory", "engine", "errors", "images", "interpreter", "text"},
+    "emulator": {"boto", "clock", "directory", "engine", "errors", "images", "interpreter", "proxies", "text"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin", "aws.command"}  # they put the parts together
 
@@ -124,6 +127,58 @@ def test_the_docker_engine_is_reached_through_one_door():
         m for m, path in modules() if m != "engine" and any(way in path.read_text(encoding="utf-8") for way in ways)
     ]
     assert not guilty
+
+
+# What leads out of this process by HTTP, and who may use it: harness/proxies.py and harness/boto.py decide about proxies and profiles.
+# The function of a hook runs alone; the clients of aiohttp that are not the upstream's ask no proxy, and only this machine.
+DOORS = {
+    "build_opener": {"proxies", "driver.hook_function.index"},
+    "install_opener": set(),
+    "urlopen": set(),
+    "urlretrieve": set(),
+    "ProxyHandler": {"proxies", "driver.hook_function.index"},
+    "ClientSession": {
+        "emulator.upstream",
+        "emulator.by_host",
+        "emulator.services.ecr_distribution",
+        "probe.websockets",
+    },
+    "get_session": {"driver.session"},
+    "create_client": {"emulator.in_process"},
+}
+SDK = {  # who imports what sessions are made of
+    "boto3": {"boto", "driver.session", "targets.localstack.survey", "driver.hook_function.index"},
+    "botocore.session": {"boto", "driver.session"},
+    "localstack_client": {"targets.localstack.survey"},
+    "httpx": set(),
+    "urllib3": set(),
+}
+
+
+def test_requests_leave_by_the_doors_that_know_of_proxies_and_profiles():
+    for module, path in modules():
+        used = _calls(path)
+        wrong = {name for name, allowed in DOORS.items() if name in used and module not in allowed}
+        wrong |= {name for name, allowed in SDK.items() if _imports_package(path, name) and module not in allowed}
+        assert not wrong, (
+            f"{module} uses {sorted(wrong)}: go through harness/proxies.py, harness/boto.py or the driver's Session"
+        )
+
+
+def test_doors_are_where_the_rule_says():
+    """A rule that names nobody any more guards nothing."""
+    everything = {module: (_calls(path), path) for module, path in modules()}
+    for name, allowed in DOORS.items():
+        assert [module for module in allowed if name not in everything[module][0]] == [], name
+    for name, allowed in SDK.items():
+        assert [module for module in allowed if not _imports_package(everything[module][1], name)] == [], name
+
+
+def _calls(path: Path) -> set[str]:
+    """The last name of everything that a file calls."""
+    called = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    attributes = {one.attr for one in called if isinstance(one, ast.Attribute)}
+    return attributes | {one.id for one in called if isinstance(one, ast.Name)}
 
 
 def _imports_package(path: Path, package: str) -> bool:

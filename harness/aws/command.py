@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from harness import clock, directory, images, scenario
+from harness import clock, directory, images, proxies, scenario
 from harness.aws import found, guards, load_image, settings
 from harness.aws import ground as grounds
 from harness.aws import images as pushing
@@ -185,13 +184,17 @@ def doctor(endpoint: str | None) -> int:
     region = target.region_of(None, wanted)
     with closing(target.session_at(where, region)) as session:
         facts = target.facts_of(session, wanted, GoAhead())
+        facts.say = print
         answers = [_answer(guard, facts) for guard in guards.PLACE]
+        straight = proxies.naming(guards.LOAD_BALANCER.format(region)) if where.endpoint is None else None
     ready, why = (
         images.docker_ready() if where.status is None else (True, f"{where.runtime} runtime at {where.endpoint}")
     )
     answers.append(("images", None if ready else why, why))
     for name, problem, told in answers:
         print(f"{'✘' if problem else '✔'} {name}: {problem or told}")
+    if straight:
+        print(f"! way to the users' port: {guards.STRAIGHT.format(straight)}")
     return EXIT_TARGET if any(problem for _, problem, _ in answers) else EXIT_MET
 
 
@@ -305,13 +308,14 @@ def _beside(asked: argparse.Namespace, there: Deployment | None) -> tuple[bool, 
 
 
 def _caller() -> str:
-    """This machine's public address, alone. Raises TargetUnavailable."""
+    """This machine's public address, alone: the one that load balancers see, so it is not a proxy's. Raises TargetUnavailable."""
     try:
-        with urllib.request.urlopen(CALLER, timeout=10) as answer:
+        with proxies.opener(CALLER, straight=True).open(CALLER, timeout=10) as answer:
             return f"{answer.read().decode().strip()}/32"
     except OSError as error:
         raise TargetUnavailable(
-            f"this machine's public address cannot be had from {CALLER} ({error}): say caller_cidr in [aws] of rehearsal.toml"
+            f"{CALLER} does not say this machine's public address, asked without a proxy ({error}): "
+            "say caller_cidr in [aws] of rehearsal.toml"
         ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from harness import clock
+from harness import clock, proxies
 from harness.driver import Session
 from harness.errors import StepFailed
 
@@ -144,7 +144,7 @@ def pages(session: Session, service: str, operation: str, member: str, /, **requ
         for page in client.get_paginator(operation).paginate(**request):
             yield from page.get(member) or ()
     except BotoCoreError as error:
-        raise StepFailed(f"{service}:{operation}", error) from error
+        raise StepFailed(f"{service}:{operation}", proxies.masked(error)) from error
 
 
 def _seconds(written: str | None) -> float | None:

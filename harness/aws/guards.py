@@ -14,6 +14,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
+from harness import proxies
 from harness.aws import plan as planning
 from harness.aws.plan import Plan
 from harness.aws.settings import FILE, AwsSettings
@@ -23,6 +24,11 @@ from harness.scenario import Scenario
 
 PRODUCTION = ("prod", "live")  # in an account's alias
 LOCAL = ("local", "localstack")
+LOAD_BALANCER = "http://rehearsal.{}.elb.amazonaws.com"  # what the name of one in a region is like
+STRAIGHT = (
+    "users' requests go straight to the load balancer, not through the proxy of {}: "
+    "this machine must reach its ports 80 and 8080 without one"
+)
 TEAR_DOWN_MARGIN = 600.0  # seconds before the self-destruct that a run should be over
 
 
@@ -65,7 +71,8 @@ class Facts:
 
 
 def expected_account(facts: Facts) -> None:
-    """Against the wrong profile in the shell."""
+    """Against the wrong profile in the shell; which one it is, is said before anybody is asked."""
+    facts.say(f"credentials: {facts.session.credentials()}")
     expected = facts.settings.expected_account
     if expected is None:
         raise UsageError(
@@ -103,6 +110,8 @@ def plan_is_shown(facts: Facts) -> None:
     """Against a bill that nobody has seen coming."""
     if facts.planned is not None:
         facts.say(planning.table(facts.planned, facts.account, facts.settings))
+        if facts.session.endpoint is None and (proxy := proxies.naming(LOAD_BALANCER.format(facts.session.region))):
+            facts.say(STRAIGHT.format(proxy))
 
 
 def over_before_self_destruct(facts: Facts) -> None:

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import __version__, images
+from harness import proxies as proxying
 from harness.errors import EXIT_MET, EXIT_TARGET, HarnessError
 from harness.targets import emulators, local
 
@@ -129,18 +130,20 @@ def open_files() -> Finding:
 
 
 def proxies(environment: Mapping[str, str]) -> Finding:
-    """A proxy that is asked for 127.0.0.1 answers for an emulator that it cannot see: every AWS tool then fails strangely."""
-    lower = {name.lower(): value for name, value in environment.items()}
-    named = [name for name in ("http_proxy", "https_proxy", "all_proxy") if lower.get(name)]
+    """Ours is asked for nothing of this machine. An AWS tool whose proxy is asked for 127.0.0.1 does not see the emulator there."""
+    named = proxying.named(environment)
     if not named and environment is os.environ:
         named = [f"{kind} proxy of the system" for kind in ("http", "https") if kind in getproxies()]
     if not named:
         return Finding("proxy", "ok", "none")
-    besides = {one.strip().removeprefix(".") for one in lower.get("no_proxy", "").split(",")}
+    hosts = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    besides = {one.strip().removeprefix(".") for one in hosts.split(",")}
     missing = [host for host in OURS if host not in besides and "*" not in besides]
     if missing:
-        fix = f"export NO_PROXY={','.join(filter(None, [lower.get('no_proxy', ''), *missing]))}"
-        return Finding("proxy", "failure", f"{', '.join(named)} is set, also for {' and '.join(missing)}", fix)
+        found = f"{', '.join(named)}: your own tools ask it also for {' and '.join(missing)}; rehearse does not"
+        told = proxying.spared(environment)["NO_PROXY"]
+        fix = f"eval the lines that `rehearse up --detach` prints, or: export NO_PROXY={told} no_proxy={told}"
+        return Finding("proxy", "warning", found, fix)
     return Finding("proxy", "ok", f"{', '.join(named)}, but not for this machine itself")
 
 

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Mapping
 
-import botocore.session
 from botocore import xform_name
 
 from harness.emulator import members
@@ -14,6 +13,7 @@ from harness.emulator.cloudformation.every import KINDS
 from harness.emulator.services import SERVICES, handlers_of
 from harness.emulator.services.ecs_container_checks import LOG_OPTIONS_RECORDED
 from harness.emulator.settings import documented
+from harness.emulator.wire import service_model
 
 HEAD = """# What is emulated
 
@@ -50,7 +50,7 @@ is a warning in the log when it is set. The rest is in [LOAD_BALANCER.md](LOAD_B
 
 def operations(service: str, handler: type) -> tuple[list[str], list[str]]:
     """(emulated, not emulated) operation names of a botocore service."""
-    names = botocore.session.get_session().get_service_model(service).operation_names
+    names = service_model(service).operation_names
     emulated = [name for name in names if hasattr(handler, xform_name(name))]
     return emulated, [name for name in names if name not in emulated]
 

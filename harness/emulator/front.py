@@ -104,7 +104,7 @@ class Fronts:
     def _connected(self) -> aiohttp.ClientSession:
         """A connection for each request: a kept one that dies would be a failure that no user of ALB meets."""
         if self._session is None:
-            self._session = pass_through(force_close=True, limit=0)
+            self._session = pass_through(self._executor, force_close=True, limit=0)
         return self._session
 
     def reachable(self) -> list[dict[str, Any]]:

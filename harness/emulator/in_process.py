@@ -10,7 +10,6 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
@@ -53,17 +52,16 @@ class Clients:
         return {key: value.read() if hasattr(value, "read") else value for key, value in answer.items()}
 
     def _make(self, caller: Caller, service: str) -> Any:
-        import botocore.session  # here, because few emulators need it as they start
+        from harness import boto  # here, because few emulators need it as they start
 
         if self._session is None:
-            self._session = botocore.session.get_session()
+            self._session = boto.bare_session()
         client = self._session.create_client(
             service,
             region_name=caller.region,
-            endpoint_url=self._url,
             aws_access_key_id=caller.access_key,
             aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+            **boto.way_to(self._url, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
         )
         if (send := self._send) is not None:
             client.meta.events.register("before-send", lambda request, **_: _answered(send, request, caller.account))

@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from harness import proxies
 from harness.emulator import refusal
 from harness.emulator.cloud import ACCOUNT, Answer, AwsError, Caller, Request
 from harness.emulator.in_process import Clients
@@ -53,7 +54,7 @@ class Upstream:
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = pass_through()
+            self._session = pass_through(self.url)
         return self._session
 
     async def account(self, caller: Caller) -> str:
@@ -92,15 +93,17 @@ class Upstream:
 async def answers(url: str) -> bool:
     """Whether anything speaks HTTP there by now."""
     try:
-        async with asyncio.timeout(CONNECTING), pass_through() as session, session.get(url, allow_redirects=False):
+        async with asyncio.timeout(CONNECTING), pass_through(url) as session, session.get(url, allow_redirects=False):
             return True
     except (aiohttp.ClientError, TimeoutError):
         return False
 
 
-def pass_through(**options: Any) -> aiohttp.ClientSession:
-    """A session that adds nothing to what it sends and changes nothing of what it gets. `options`: the connector's."""
+def pass_through(url: str, **options: Any) -> aiohttp.ClientSession:
+    """A session that adds nothing to what it sends and changes nothing of what it gets. `options`: the connector's. The environment's
+    proxy is asked where `url` is not on this machine."""
     return aiohttp.ClientSession(
+        proxy=proxies.asked_for(url),
         connector=aiohttp.TCPConnector(**options),
         auto_decompress=False,
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),

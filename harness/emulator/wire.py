@@ -29,7 +29,8 @@ Parameters = dict[str, Any]
 Read = tuple[str, Callable[[OperationModel], Parameters]]  # the operation's name, and how to read its parameters
 INVALID_PARAMETER = ("InvalidParameterException", "InvalidParameterValueException")
 SERVER_FAULTS = {"ServerException"}  # ECS's; its model says `fault`, which botocore does not load
-_LOADER = Loader()  # a botocore session would import clients, waiters and documentation: a fifth of the start
+# A botocore session would import clients, waiters and documentation: a fifth of the start. ~/.aws/models says nothing here.
+_LOADER = Loader([Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 _VALIDATOR = ParamValidator()
 _ENCODE = json.JSONEncoder(check_circular=False).encode  # what a writer made has no circles: a third of the time
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")

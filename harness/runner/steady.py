@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import http.client
 import urllib.error
-import urllib.request
 
+from harness import proxies
 from harness.driver import Stack, ecs, elbv2
 from harness.driver.elbv2 import PRODUCTION_PORT
 
@@ -32,14 +32,12 @@ def _last(seen: ecs.ServiceView) -> str:
 
 
 def _no_answer(url: str) -> str:
+    """Asked as the users will ask, who go through no proxy."""
     try:
-        with _OPENER.open(url, timeout=5) as answer:
+        with proxies.opener(url, straight=True).open(url, timeout=5) as answer:
             return "" if answer.status < 400 else f"{url} answers {answer.status}"
     except urllib.error.HTTPError as error:
         with error:
             return f"{url} answers {error.code}"
     except (OSError, http.client.HTTPException) as error:
         return f"{url} does not answer ({error})"
-
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

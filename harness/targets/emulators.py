@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from harness import owner
+from harness import owner, proxies
 from harness.errors import TargetUnavailable, UsageError
 from harness.targets.starting import STOPS_WITHIN
 
@@ -90,7 +89,7 @@ def the_one(home: Path, port: int | None) -> Emulator:
 def ask(endpoint: str, path: str) -> Any:
     """The JSON answer of the emulator's own `path`. Raises TargetUnavailable where it is not one of ours, or none answers."""
     try:
-        with _OPENER.open(endpoint.rstrip("/") + path, timeout=ASK_TIMEOUT) as answer:
+        with proxies.opener(endpoint).open(endpoint.rstrip("/") + path, timeout=ASK_TIMEOUT) as answer:
             return json.load(answer)
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
@@ -110,7 +109,3 @@ def stop(pid: int) -> bool:
         process.wait(5)
         return False
     return True
-
-
-# The emulator is on this machine: no proxy is asked for it.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

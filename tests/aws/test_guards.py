@@ -81,6 +81,42 @@ def test_who_does_everything_right_passes_all_guards(make: Make):
     assert facts.passed == [guard.__name__ for guard in guards.GUARDS]
 
 
+def test_credentials_are_named_before_anybody_is_asked_whose_they_are(make: Make):
+    said = list[str]()
+    facts = make(say=said.append)
+    guards.check(facts, guards.REMOVAL)
+    assert said == ["credentials: keys of the environment"]
+    assert guards.REMOVAL[0] is guards.PLACE[0] is guards.GUARDS[0]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"http_proxy": "http://me:secret@proxy:3128"}, "not through the proxy of http_proxy"),
+        ({"HTTPS_PROXY": "http://me:secret@proxy:3128"}, ""),
+        ({"http_proxy": "http://me:secret@proxy:3128", "no_proxy": ".amazonaws.com"}, ""),
+    ],
+)
+def test_plan_says_that_users_go_past_the_proxy(
+    make: Make, variables: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    said = list[str]()
+    facts = make(say=said.append)
+    guards.plan_is_shown(facts)
+    facts.session, facts.account = Session(region=REGION, run_id="test"), ACCOUNT
+    guards.plan_is_shown(facts)
+    assert [one for one in said if not one.startswith("plan: ")] == (
+        [guards.STRAIGHT.format("http_proxy")] if told else []
+    )
+    assert told in said[-1]
+    assert "secret" not in repr(said)
+
+
 def test_expected_account_stops_credentials_of_the_wrong_shell_profile(make: Make):
     facts = make(who="999988887777")
     with pytest.raises(Refused, match=r"account 999988887777; rehearsal\.toml expects 111122223333"):
@@ -123,9 +159,10 @@ def test_plan_is_shown_before_anybody_is_asked(make: Make):
 
     facts = make(yes=False, ask=ask, say=order.append)
     guards.check(facts)
-    assert order[1:] == ["asked"]
-    assert "a month" in order[0]
-    assert "destroys itself 2.0 h after" in order[0]
+    assert order[0].startswith("credentials: ")
+    assert order[2:] == ["asked"]
+    assert "a month" in order[1]
+    assert "destroys itself 2.0 h after" in order[1]
 
 
 def test_time_to_live_stops_a_run_that_the_self_destruct_would_cut_off(make: Make):

@@ -23,7 +23,8 @@ OF_AN_EXTRA = {
     "harness.load.workers",
     "harness.pytest_plugin",
 }
-RUN_BY_ITSELF = re.compile(r"\.(__main__|lambda_bootstrap|warm_parent|on_loopback)$")  # by Pythons of their own, or they act when they are imported
+# By Pythons of their own, or they act when they are imported.
+RUN_BY_ITSELF = re.compile(r"\.(__main__|lambda_bootstrap|warm_parent|on_loopback)$")
 
 
 def canonical(requirement: str) -> str:

@@ -158,13 +158,40 @@ NOBODY = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/
 def test_run_on_aws_without_credentials_is_refused(place: Path):
     said = rehearse(place, "run", write(place, EXAMPLE), "--target", "aws", **NOBODY)
     assert said.code == 3
-    assert said.error.startswith("who these credentials are cannot be told")
+    assert said.error.startswith("this shell has no AWS credentials: choose a profile")
 
 
 def test_doctor_of_aws_says_what_is_missing(place: Path):
     said = rehearse(place, "doctor", "--target", "aws", **NOBODY)
     assert said.code == 3
-    assert "✘ expected account: who these credentials are cannot be told" in said.out
+    assert "✘ expected account: this shell has no AWS credentials" in said.out
+
+
+@pytest.mark.parametrize(
+    "words", [("aws", "status"), ("doctor", "--target", "aws"), ("run", "a.yaml", "--target", "aws")]
+)
+def test_profile_that_is_not_there_is_one_line_on_aws_and_nothing_elsewhere(place: Path, words: tuple[str, ...]):
+    write(place, EXAMPLE)
+    shell = {**NOBODY, "AWS_PROFILE": "gone"}
+    said = rehearse(place, *words, **shell)
+    assert said.code == 3
+    assert said.error == "this shell's AWS settings cannot be used: The config profile (gone) could not be found"
+    assert rehearse(place, "lint", "a.yaml", **shell).code == 0
+
+
+def test_credentials_of_aws_are_named_before_anybody_is_asked(place: Path):
+    """Also where the answer never comes: here the proxy is none."""
+    keys = {
+        "AWS_ACCESS_KEY_ID": "AKIDNOTTOLD",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "HTTPS_PROXY": "http://me:secret@127.0.0.1:9",
+    }
+    said = rehearse(place, "aws", "status", **NOBODY, **keys)
+    assert said.code == 3
+    assert said.err.splitlines()[0] == "credentials: keys of the environment"
+    assert 'cannot be told: sts:get_caller_identity: Failed to connect to proxy URL: "http://***@127' in said.err
+    assert "secret" not in said.err
+    assert "AKID" not in said.err
 
 
 def test_two_scenarios_of_the_same_id_are_refused(place: Path):
@@ -309,7 +336,7 @@ def test_without_docker_auto_takes_processes_and_says_why(place: Path):
     said = rehearse(place, "up", "--port", "0", "--detach", **NO_ENGINE)
     assert said.code == 0
     assert said.err.startswith("process runtime (no Docker engine answers")
-    endpoint = re.search(r"export AWS_ENDPOINT_URL=(http://127\.0\.0\.1:\d+)\n", said.out)
+    endpoint = re.match(r"export AWS_ENDPOINT_URL=(http://127\.0\.0\.1:\d+) .*\nunset .*\n\Z", said.out)
     assert endpoint
     status = rehearse(place, "status")
     assert status.out.startswith(f"{endpoint[1]} (pid ")

@@ -138,6 +138,7 @@ class DockerRuntime:
             mem_limit=spec.memory_mib * 1024 * 1024 if spec.memory_mib else None,
             ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in spec.ulimits.items()] or None,
             detach=True,
+            use_config_proxy=False,  # ~/.docker/config.json is for who types `docker run`; ECS adds none
         )
         try:
             raw.start()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from harness import images
+from harness import images, proxies
 from harness.clock import Clock, Wall
 from harness.emulator.runtime.base import (
     CannotPull,
@@ -111,9 +111,10 @@ class ProcessRuntime:
         return process
 
     def _environment(self, manifest: images.Manifest, spec: ContainerSpec, port: int) -> dict[str, str]:
-        """The image's and the task's variables, and nothing of the emulator's own."""
+        """The image's and the task's variables, and nothing of the emulator's own. A proxy among them is for none of this machine."""
         ours = {"HOST": "127.0.0.1", "PORT": str(port), MARKER: str(self.home), "PYTHONUNBUFFERED": "1"}
-        return {**ground(), **manifest.environment, **spec.environment, **ours}
+        told = {**ground(), **manifest.environment, **spec.environment, **ours}
+        return {**told, **(proxies.spared(told) if proxies.named(told) else {})}
 
     async def close(self) -> None:
         """Kill what still runs, and wait until it is gone."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import clock
+from harness import clock, proxies
 from harness.emulator.cloud import AwsError, Caller, Cloud
 from harness.emulator.function_role import token_of
 from harness.emulator.runtime.base import ContainerSpec
@@ -343,4 +343,6 @@ def variables(cloud: Cloud, program: Program, root: Path) -> dict[str, str]:
         MARKER: str(cloud.home.resolve()),
     }
     routes = {"REHEARSE_VPC": cloud.endpoint} if program.in_vpc else {}
-    return {**ground(), **settings, **program.variables, **ours, **routes}
+    told = {**ground(), **settings, **program.variables, **ours, **routes}
+    spared = proxies.spared(told) if proxies.named(told) else {}  # a proxy of its own does not see this machine
+    return {**told, **spared}

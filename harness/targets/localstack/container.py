@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import owner
+from harness import owner, proxies
 from harness.errors import TargetUnavailable
 from harness.targets.localstack.endpoint import DEFAULT_PORT, TOKEN
 
@@ -22,6 +22,7 @@ HOME_LABEL, RUNNER_LABEL = "rehearse.home", "rehearse.runner"
 RYUK_DISABLED = "TESTCONTAINERS_RYUK_DISABLED"  # its reaper is an image of its own, to be pulled at the first start
 STARTS_WITHIN = 180
 ENGINE_TIMEOUT = 5
+READY = r"^Ready\.$"  # a line of its log
 
 
 def engine() -> tuple[bool, str]:
@@ -42,7 +43,7 @@ def described(home: Path, token: str) -> Any:
     os.environ[RYUK_DISABLED] = "true"  # before the import, which reads it
     from testcontainers.community.localstack import LocalStackContainer
     from testcontainers.core.config import testcontainers_config
-    from testcontainers.core.wait_strategies import HttpWaitStrategy
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     testcontainers_config.ryuk_disabled = True
     listen = ",".join(f"0.0.0.0:{port}" for port in (DEFAULT_PORT, *LISTENER_PORTS))  # inside the container
@@ -53,14 +54,19 @@ def described(home: Path, token: str) -> Any:
         .with_env("DISABLE_EVENTS", "1")
         .with_volume_mapping(SOCKET, SOCKET, "rw")
         .with_kwargs(labels={HOME_LABEL: str(home), RUNNER_LABEL: owner.this_process()})
-        .waiting_for(
-            HttpWaitStrategy(DEFAULT_PORT, "/_localstack/init")
-            .for_response_predicate(lambda body: '"READY": true' in body)
-            .with_startup_timeout(STARTS_WITHIN)
-        )
+        # Its own way to ask by HTTP asks the environment's proxy; endpoint.py asks for the rest.
+        .waiting_for(LogMessageWaitStrategy(READY).with_startup_timeout(STARTS_WITHIN))
     )
+    for name, proxy in outbound().items():
+        container.with_env(name, proxy)
     container.ports = {f"{DEFAULT_PORT}/tcp": ("127.0.0.1", None)}  # its own method publishes on every interface
     return container
+
+
+def outbound() -> dict[str, str]:
+    """How LocalStack leaves its container, to have its licence activated; its own calls inside ask no proxy."""
+    told = proxies.for_builds(os.environ)
+    return {f"OUTBOUND_{name}": told[name] for name in ("HTTP_PROXY", "HTTPS_PROXY") if name in told}
 
 
 @contextmanager
@@ -73,7 +79,7 @@ def started(home: Path, token: str) -> Iterator[str]:
         try:
             container.start()
         except (DockerException, TimeoutError, RuntimeError) as error:
-            told = str(error).replace(token, "***")
+            told = str(error).replace(token, "***").partition("\n")[0]  # the rest is its whole log
             raise TargetUnavailable(
                 f"{IMAGE} does not start: {told}. Without {TOKEN} localstack-core is used instead"
             ) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -12,7 +11,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 
-from harness import clock
+from harness import clock, proxies
 from harness.errors import TargetUnavailable, UsageError
 
 DEFAULT_URL = "http://127.0.0.1:4566"
@@ -124,7 +123,7 @@ def wait_until_ready(localstack: LocalStack, within: float = READY_WITHIN) -> No
 def fetch(url: str, path: str) -> tuple[int, Message, Any]:
     """Status, headers and the JSON of a page (its text, where it is no JSON). Raises OSError where nobody answers."""
     try:
-        with _OPENER.open(url + path, timeout=ANSWERS_WITHIN) as answer:
+        with proxies.opener(url).open(url + path, timeout=ANSWERS_WITHIN) as answer:
             return answer.status, answer.headers, _json(answer.read())
     except HTTPError as error:
         with error:
@@ -139,6 +138,3 @@ def _json(body: bytes) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # on this machine: no proxy is asked for it

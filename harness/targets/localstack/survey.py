@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from boto3.session import Session as Boto3Session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from harness import boto
 from harness.errors import TargetUnavailable
 from harness.targets.localstack.endpoint import LocalStack
 
@@ -138,13 +138,14 @@ def _check_needed(localstack: LocalStack, finding: Finding) -> None:
 class Clients:
     """One client for each service, retries off, from localstack-client's session.
 
-    That session forces verify=False and prefers AWS_ENDPOINT_URL to the host it is given: an https endpoint gets a plain
-    session, and the variable is out of sight while a client is made.
+    That session forces verify=False, prefers AWS_ENDPOINT_URL to the host it is given, and makes its clients of boto3's default
+    session, which reads the shell: an https endpoint gets a plain session, and while a client is made the variable is out of sight
+    and the default session a bare one.
     """
 
     def __init__(self, url: str) -> None:
         self._url, self._made = url, dict[str, Any]()
-        self._config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
+        self._way = boto.way_to(url, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
 
     def of(self, service: str) -> Any:
         if service not in self._made:
@@ -155,11 +156,11 @@ class Clients:
         from localstack_client.session import Session as LocalStackSession  # of an extra: `need_extra`
 
         if self._url.startswith("https://"):
-            plain = Boto3Session("test", "test", region_name=REGION)
-            return plain.client(service, endpoint_url=self._url, config=self._config)
-        with _out_of_sight("AWS_ENDPOINT_URL", "USE_SSL"):
+            plain = Boto3Session("test", "test", region_name=REGION, botocore_session=boto.bare_session())
+            return plain.client(service, **self._way)
+        with _out_of_sight("AWS_ENDPOINT_URL", "USE_SSL"), boto.bare_default_session():
             session = LocalStackSession("test", "test", None, REGION, localstack_host=self._url.removeprefix("http://"))
-            client = session.client(service, config=self._config)
+            client = session.client(service, **self._way)
         if (chosen := client.meta.endpoint_url) != self._url:
             raise TargetUnavailable(f"localstack-client chose {chosen} where {self._url} was asked for")
         return client
