@@ -36,6 +36,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         directory.made(options.home, "the state directory")
+        bind.need_loopback()
         uvloop.run(_run(options))
     except HarnessError as error:
         report(str(error))

@@ -8,13 +8,29 @@ this from the environment.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 
-from harness.errors import UsageError
+from harness.errors import TargetUnavailable, UsageError
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 BIND, LISTENER_PORTS = "REHEARSE_BIND", "REHEARSE_LISTENER_PORTS"
 FALLBACK_PORTS = range(18000, 20000)
+
+
+REACHED_WITHIN = 5.0
+
+
+def need_loopback() -> None:
+    """Raises TargetUnavailable where this machine does not reach itself: in a network namespace of its own `lo` is down at first."""
+    try:
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            socket.create_connection(listening.getsockname(), REACHED_WITHIN).close()
+    except OSError as error:
+        raise TargetUnavailable(
+            f"{LOOPBACK} cannot be reached ({error.strerror or error}): bring it up with `ip link set lo up`, or let a firewall "
+            "pass what goes from this machine to itself"
+        ) from error
 
 
 def address() -> str:

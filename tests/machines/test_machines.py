@@ -55,7 +55,7 @@ def test_machine_without_a_loopback_is_told_in_one_line(tmp_path: Path):
     ):
         done = machine.run(tmp_path, *words, within=60)
         assert (done.code, len(done.said.splitlines())) == (3, 1), done.said
-        assert done.said.startswith("rehearse: 127.0.0.1 cannot be reached")
+        assert "the emulator did not start: 127.0.0.1 cannot be reached (Network is unreachable)" in done.said
         assert "ip link set lo up" in done.said
 
 
