@@ -238,6 +238,23 @@ def test_password_of_a_proxy_is_not_told(scheme: str, monkeypatch: pytest.Monkey
     assert "secret" not in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "value", ["socks5://user:secret@127.0.0.1:9", "http://user:secret@[", "http://user:secret@127.0.0.1:9"]
+)
+def test_password_of_a_proxy_is_not_told_by_the_emulator_either(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in SPELLINGS:
+        monkeypatch.setenv(name, value)
+    with local.started(tmp_path, "process", "--delegate", ELSEWHERE) as url:
+        answer = requests.get(f"{url}/bucket", timeout=20, proxies={"http": "", "https": "", "all": ""})
+        Session(region="us-east-1", endpoint=url, run_id="t").call("ecs", "list_clusters")
+    log = (tmp_path / "emulator.log").read_text(encoding="utf-8")
+    assert answer.status_code == 503
+    assert "does not say whose account" in log
+    assert "secret" not in answer.text + log
+
+
 def test_variable_is_told_and_the_way_to_this_machine_has_none(monkeypatch: pytest.MonkeyPatch):
     for name in SPELLINGS:
         monkeypatch.delenv(name, raising=False)
