@@ -81,7 +81,7 @@ def _whole(proxy: str) -> str:
 
 
 def masked(said: object) -> str:
-    """What somebody says of a URL, without the name and the password in it: botocore forgets it for a proxy that is none of HTTP."""
+    """What somebody says of a URL, without the name and the password in it: clients forget that for a proxy that is none."""
     return SECRET.sub("//***@", str(said))
 
 

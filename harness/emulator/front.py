@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from harness import clock
+from harness import clock, proxies
 from harness.emulator.cloud import Answer, AwsError, Caller, Cloud
 from harness.emulator.upstream import end_to_end, pass_through, streamed
 
@@ -83,7 +83,7 @@ class Fronts:
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("%s:%s broke off without an answer: %s", name, port, error)
+            log.warning("%s:%s broke off without an answer: %s", name, port, proxies.masked(error))
             return _broken_off(request)
         async with answer:
             by_itself = answer.headers.get("Server", "").startswith(LOAD_BALANCER_SAYS)

@@ -12,6 +12,7 @@ from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
+from harness import proxies
 from harness.emulator.cloud import Answer, AwsError, Caller, Request
 from harness.emulator.wire import WireAnswer, WireRequest
 
@@ -45,7 +46,8 @@ class Clients:
         except NotImplementedError as error:
             raise AwsError("NotImplemented", f"{service}:{operation} is not emulated: {error}", 501) from error
         except (ConnectionError, HTTPClientError) as error:
-            raise AwsError("ServiceUnavailable", f"the delegate {self._url} does not answer: {error}", 503) from error
+            said = f"the delegate {self._url} does not answer: {proxies.masked(error)}"
+            raise AwsError("ServiceUnavailable", said, 503) from error
         except BotoCoreError as error:  # a request that AWS's model does not allow, an answer that it cannot be
             raise AwsError("InternalFailure", f"{service}:{operation} at {self._url}: {error}", 500) from error
         answer.pop("ResponseMetadata", None)

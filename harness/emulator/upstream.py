@@ -43,7 +43,8 @@ class Upstream:
         try:
             answer = await sent
         except (aiohttp.ClientError, TimeoutError) as error:
-            refused = refusal.of(asked, "ServiceUnavailable", f"the delegate {self.url} does not answer: {error}", 503)
+            said = f"the delegate {self.url} does not answer: {proxies.masked(error)}"
+            refused = refusal.of(asked, "ServiceUnavailable", said, 503)
             return web.Response(
                 status=refused.status,
                 body=refused.body,

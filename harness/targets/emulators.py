@@ -92,7 +92,7 @@ def ask(endpoint: str, path: str) -> Any:
         with proxies.opener(endpoint).open(endpoint.rstrip("/") + path, timeout=ASK_TIMEOUT) as answer:
             return json.load(answer)
     except (URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+        reason = proxies.masked(getattr(error, "reason", error))
         raise TargetUnavailable(f"{endpoint} is no rehearse emulator that answers ({reason})") from error
 
 

@@ -9,9 +9,11 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -24,6 +26,7 @@ from harness.driver.hook_function import index as hook
 from harness.emulator.cloud import Caller
 from harness.emulator.in_process import Clients
 from harness.emulator.runtime.base import ContainerSpec
+from harness.emulator.runtime.docker import DockerRuntime
 from harness.emulator.runtime.process import ProcessRuntime
 from harness.errors import StepFailed, TargetUnavailable
 from harness.journal import RequestDone
@@ -56,11 +59,13 @@ def proxy(company: RefusingProxy, monkeypatch: pytest.MonkeyPatch) -> RefusingPr
 @pytest.fixture(scope="module")
 def emulator(company: RefusingProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One that was started from a shell with the proxy."""
-    with pytest.MonkeyPatch.context() as shell:
-        for name, value in company.variables.items():
-            shell.setenv(name, value)
-        with local.started(tmp_path_factory.mktemp("behind"), "process") as endpoint:
-            yield endpoint
+    with ExitStack() as until_the_end:
+        with pytest.MonkeyPatch.context() as shell:
+            for name, value in company.variables.items():
+                shell.setenv(name, value)
+            started = local.started(tmp_path_factory.mktemp("behind"), "process")
+            endpoint = until_the_end.enter_context(started)
+        yield endpoint
 
 
 # ---- this machine
@@ -233,6 +238,23 @@ def test_password_of_a_proxy_is_not_told(scheme: str, monkeypatch: pytest.Monkey
     assert "secret" not in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "value", ["socks5://user:secret@127.0.0.1:9", "http://user:secret@[", "http://user:secret@127.0.0.1:9"]
+)
+def test_password_of_a_proxy_is_not_told_by_the_emulator_either(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in SPELLINGS:
+        monkeypatch.setenv(name, value)
+    with local.started(tmp_path, "process", "--delegate", ELSEWHERE) as url:
+        answer = requests.get(f"{url}/bucket", timeout=20, proxies={"http": "", "https": "", "all": ""})
+        Session(region="us-east-1", endpoint=url, run_id="t").call("ecs", "list_clusters")
+    log = (tmp_path / "emulator.log").read_text(encoding="utf-8")
+    assert answer.status_code == 503
+    assert "does not say whose account" in log
+    assert "secret" not in answer.text + log
+
+
 def test_variable_is_told_and_the_way_to_this_machine_has_none(monkeypatch: pytest.MonkeyPatch):
     for name in SPELLINGS:
         monkeypatch.delenv(name, raising=False)
@@ -357,6 +379,56 @@ def test_function_that_names_a_proxy_reaches_the_emulator(declares: bool, compan
 )
 def test_build_is_given_the_proxies_that_a_container_can_reach(given: dict[str, str], told: dict[str, str]):
     assert proxies.for_builds(given) == told
+
+
+def test_task_in_a_container_gets_no_proxy_of_the_docker_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """~/.docker/config.json is for `docker run`; ECS adds nothing to a task. The engine writes down what it is asked."""
+    asked = dict[str, dict[str, Any]]()
+    config = {"proxies": {"default": {"httpProxy": "http://user:secret@proxy:3128", "noProxy": "x"}}}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    class Engine(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path.endswith("/create"):
+                asked["create"] = json.loads(body)
+            told = {
+                "ApiVersion": "1.44",
+                "Id": "c1",
+                "Architecture": images.architecture_of_this_machine(),
+                "StatusCode": 0,
+            }
+            told |= {"Config": {"Tty": True}, "State": {}, "NetworkSettings": {"Ports": {}}}
+            content = json.dumps(told).encode()
+            self.send_response(201 if self.path.endswith("/create") else 200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = answer
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    async def task() -> None:
+        runtime = DockerRuntime(tmp_path)
+        await runtime.prepare()
+        try:
+            await (
+                await runtime.start(ContainerSpec(task_id="t", name="app", image="a:b", environment={"A": "1"}))
+            ).wait()
+        finally:
+            await runtime.close()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Engine) as engine:
+        threading.Thread(target=engine.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{engine.server_port}")
+        asyncio.run(task())
+        engine.shutdown()
+    assert asked["create"]["Env"] == ["A=1"]
 
 
 def test_localstack_leaves_its_container_through_the_proxy_that_it_can_reach(monkeypatch: pytest.MonkeyPatch):

@@ -50,6 +50,22 @@ def test_emulator_is_one_for_the_session_and_answers_boto3(project: pytest.Pytes
     run(project).assert_outcomes(passed=2)
 
 
+def test_profile_and_proxy_of_the_shell_are_not_in_the_way(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    project.makepyfile(
+        """
+        import subprocess, sys
+        ASK = "import boto3; print(boto3.client('ecs').list_clusters()['clusterArns'])"
+        def test_client_and_command(aws_emulator):
+            assert aws_emulator.client("ecs").list_clusters()["clusterArns"] == []
+            asked = [sys.executable, "-c", ASK]
+            assert subprocess.check_output(asked, env=aws_emulator.environment, text=True) == "[]\\n"
+        """
+    )
+    run(project).assert_outcomes(passed=1)
+
+
 def test_rehearsal_without_a_marker_says_what_it_needs(project: pytest.Pytester):
     project.makepyfile("def test_it(rehearsal): pass")
     result = run(project)

@@ -129,7 +129,7 @@ def fetch(url: str, path: str) -> tuple[int, Message, Any]:
         with error:
             return error.code, error.headers, _json(error.read())
     except (URLError, HTTPException, ValueError) as error:  # HTTPException: what listens there does not speak HTTP
-        raise OSError(getattr(error, "reason", error)) from error
+        raise OSError(proxies.masked(getattr(error, "reason", error))) from error
 
 
 def _json(body: bytes) -> Any:
