@@ -23,7 +23,9 @@ OF_AN_EXTRA = {
     "harness.load.workers",
     "harness.pytest_plugin",
 }
-RUN_BY_ITSELF = re.compile(r"\.(__main__|lambda_bootstrap|warm_parent|on_loopback)$")  # by Pythons of their own, or they act when they are imported
+RUN_BY_ITSELF = re.compile(
+    r"\.(__main__|lambda_bootstrap|warm_parent|on_loopback)$"
+)  # by Pythons of their own, or they act when they are imported
 
 
 def canonical(requirement: str) -> str:
