@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-GIVEN_UP = (
-    r"(?:total=0|Max retries exceeded|Could not fetch URL|error sending request).*"  # one failed try says nothing yet
-)
+# One failed try says nothing yet.
+GIVEN_UP = r"(?:total=0|Max retries exceeded|Could not fetch URL|error sending request).*"
 NO_ANSWER = (
     "NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|RemoteDisconnected|[Cc]onnection (?:reset|refused)|"
     r"connection error|didn't respond within|Network is unreachable|name resolution|tcp connect error|dns error|operation timed out"
@@ -17,7 +16,7 @@ NO_ANSWER = (
 NAMED = r"(?:Downloading|Processing|Using cached) (?:.*/)?(?P<name>[\w.-]+?)-\d\S*\.(?:tar\.gz|zip)\b"
 LAST_SOURCE = NAMED + r"(?![\s\S]*\.(?:tar\.gz|zip)\b)[\s\S]*"
 # What is told, and the words for it: {python} is the version, {place} the environment, others are groups of the pattern. Where pip
-# says no more than that it found no version, the cause is in what it says when it is `asked again`.
+# says no more than that it found no version, the cause is in what it says when it is asked again (`work`).
 CAUSES: tuple[tuple[str, str], ...] = (
     (
         r"No space left on device|Errno 28\b|os error 28\b|Disk quota exceeded|Errno 122\b|File too large|Errno 27\b",

@@ -38,23 +38,23 @@ def work(into: Path, extras: tuple[str, ...], step: Step, lock: int) -> None:
             except BaseException:
                 progress.erase()
                 raise
-        why = _why(last.lines, Wanted(into, after, fresh, step.pip), log, lock)
+        python = stamp.minor(step.made_from or stamp.this_python())
+        why = _why(last.lines, into, python, log, lock)
     progress.erase()
     raise NotInstalled(f"{why} (what {tried[-1].name} said: {into / LOG})")
 
 
-def _why(lines: Sequence[str], wanted: Wanted, log: Log, lock: int) -> str:
+def _why(lines: Sequence[str], into: Path, python: str, log: Log, lock: int) -> str:
     """Where pip found no version of a package, and says no more, it is asked for this one again, and for all that it sees."""
-    python, where = stamp.minor(stamp.this_python()), str(wanted.place)
     package = causes.not_found(lines)
     if package is None or causes.known(lines):
-        return causes.words(lines, python=python, place=where)
+        return causes.words(lines, python=python, place=str(into))
     log.lines.clear()
     try:
-        installers.run(installers.second_look(wanted, package.name), log, lambda line: None, lock)
+        installers.run(installers.second_look(into, package.name), log, lambda line: None, lock)
     except Failed as failed:
         if causes.known(failed.lines):
-            return causes.words(failed.lines, python=python, place=where)
+            return causes.words(failed.lines, python=python, place=str(into))
         return causes.why_not(package, failed.lines, python=python)
     return f"{package.name} could not be had, and now it can: try again"
 
@@ -72,6 +72,7 @@ def _by(installer: Installer, wanted: Wanted, step: Step, log: Log, progress: Pr
     """Raises Failed, OSError."""
     into = wanted.place
     before = place.packages(into)
+    after = stamp.of(stamp.this_python() if wanted.fresh else step.made_from, wanted.extras)
     stamp.begin(into)
     try:
         if wanted.fresh:
@@ -82,4 +83,4 @@ def _by(installer: Installer, wanted: Wanted, step: Step, log: Log, progress: Pr
         if not wanted.fresh and place.packages(into) == before:
             stamp.untouched(into)
         raise
-    stamp.finish(into, stamp.of(stamp.this_python() if wanted.fresh else step.made_from, wanted.extras))
+    stamp.finish(into, after)

@@ -205,6 +205,12 @@ def test_settings_of_pip_that_would_install_elsewhere_do_not_count(ready: Checko
     assert not (tmp_path / "target").exists()
 
 
+@pytest.mark.parametrize(("setting", "compiled"), [("", False), ("1", True)])
+def test_packages_are_compiled_where_a_run_may_not_keep_what_it_compiles(ready: Checkout, setting: str, compiled: bool):
+    assert ready.make("setup", "EXTRA=load", PYTHONDONTWRITEBYTECODE=setting).code == 0
+    assert bool(list(ready.place.glob("lib/python*/site-packages/__pycache__/milk.*"))) == compiled
+
+
 # ---- uv
 
 

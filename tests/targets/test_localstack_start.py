@@ -8,12 +8,27 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import engine, owner
+from harness import cli, engine, owner
 from harness.targets import emulators, starting
 from harness.targets.localstack import container, core
 from tests.emulator.conftest import ROOT
 
 TOKEN = "ls-this-is-no-token-but-looks-like-one"
+
+
+@pytest.mark.parametrize("words", [["run", "--target", "localstack"], ["doctor", "--target", "localstack"]])
+@pytest.mark.parametrize("package", ["localstack_client", "testcontainers"])
+def test_target_without_its_packages_says_how_to_get_them(
+    words: list[str], package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setenv("REHEARSAL_HOME", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "rehearse: the localstack target needs localstack-client and testcontainers, which are not installed: "
+        "make setup EXTRA=localstack, elsewhere pip install 'rehearse[localstack]'"
+    ]
 
 
 @pytest.mark.docker

@@ -202,7 +202,7 @@ def test_run_without_locust_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "locust", None)
     monkeypatch.setenv("REHEARSAL_HOME", str(tmp_path))
     assert cli.main(["run", str(ROOT / "scenarios/56-locust-workers.yaml")]) == 2
-    assert "pip install 'rehearse[load]'" in capsys.readouterr().err
+    assert "make setup EXTRA=load, elsewhere pip install 'rehearse[load]'" in capsys.readouterr().err
 
 
 def test_address_for_workers_from_elsewhere_is_for_a_scenario_with_locust(
