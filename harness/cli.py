@@ -6,6 +6,7 @@ A verb imports what it needs when it runs: all of them together take half a seco
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 import os
 import signal
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
 
 SCENARIOS = Path("scenarios")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXPOSED = (
     "careful: --bind {bind} lets everybody who reaches port {port} of this machine start processes on it; the emulator checks no "
     "credentials"
@@ -60,14 +62,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("rehearse: interrupted", file=sys.stderr, flush=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `rehearse ... | head`: nobody has read the verdict, so it is not "all met"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return EXIT_TARGET
     except Exception as error:  # noqa: BLE001 - Python's own exit code, 1, would say that an expectation was not met
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            _say_no_more()
+            print(f"rehearse: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr, flush=True)
+            return EXIT_TARGET
         import traceback
 
         traceback.print_exc()
         print(f"rehearse: a bug of ours: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return EXIT_TARGET
+
+
+def _say_no_more() -> None:
+    """What is still to be written to standard output goes nowhere: Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

@@ -321,6 +321,17 @@ def test_endpoint_where_nobody_answers_is_named(place: Path):
     assert f"http://127.0.0.1:{port} is no rehearse emulator that answers" in said.error
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("words", [("lint", *["a.yaml"] * 200), ("sweep",), ("doctor", "--json")])
+def test_output_that_has_no_room_is_one_line(place: Path, words: tuple[str, ...]):
+    write(place, "scenario: v2\n")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command(*words), cwd=place, stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=60
+        )
+    assert (done.returncode, done.stderr) == (3, b"rehearse: standard output: No space left on device\n")
+
+
 @pytest.mark.parametrize(
     "words", [("run", "a.yaml"), ("up", "--port", "0"), ("up", "--port", "0", "--detach")], ids=" ".join
 )
