@@ -11,6 +11,12 @@ import pytest
 from harness import images
 
 os.environ["LC_ALL"] = "C.UTF-8"  # the terminal speaks the locale's language, and most tests read English
+for told_by_make in (
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+):  # a make that a test runs is no part of the one that runs the tests
+    os.environ.pop(told_by_make, None)
 # A shell starts what it puts in the background deaf to Ctrl-C, and so would be the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

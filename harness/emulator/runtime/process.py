@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from harness import images, proxies
+from harness import clock, images, proxies
 from harness.clock import Clock, Wall
 from harness.emulator.runtime.base import (
     CannotPull,
@@ -40,6 +40,7 @@ LOCALE = "C.UTF-8"
 LOG_SHOWN = 64 * 1024
 MEMORY_LOOK = 0.5
 PAGE = os.sysconf("SC_PAGE_SIZE")
+KILLED_WITHIN = 5.0  # seconds until SIGKILL has ended a process, on a busy machine
 SIGKILLED = 128 + signal.SIGKILL
 
 
@@ -290,16 +291,32 @@ def _free_ports() -> Iterator[int]:
 
 def sweep(home: Path) -> list[str]:
     """Kill what a crashed emulator of `home` left running: by ledger (pid and start time) and by the environment marker."""
-    home, removed = home.resolve(), []
+    home, removed, killed = home.resolve(), [], []
     for process in _left_behind(home):
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             name = " ".join(process.cmdline())[:80]
             os.killpg(os.getpgid(process.pid), signal.SIGKILL)
+            killed.append(process)
             removed.append(f"process {process.pid}: {name}")
+    _wait_for_the_end_of(killed)
     for line in (home / "ledger").glob("*.json"):
         removed += _remove_folders(line)
         line.unlink(missing_ok=True)
     return removed
+
+
+def _wait_for_the_end_of(killed: Sequence[psutil.Process]) -> None:
+    """A moment: the kernel ends them when it comes to it, and whoever looks again must not find them."""
+    deadline = clock.monotonic() + KILLED_WITHIN
+    while any(map(_runs, killed)) and clock.monotonic() < deadline:
+        clock.pause(0.01)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _remove_folders(line: Path) -> Iterator[str]:
