@@ -14,7 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "errors": set(),
     "directory": {"clock", "errors"},
-    "owner": set(),
+    "owner": {"clock"},
     "signs": set(),
     "interpreter": {"signs"},
     "text": {"errors"},
@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "driver",  # the buttons act as a run does: through the same calls
     },
     "summary": {"look", "progress"},
-    "emulator": {"boto", "clock", "directory", "engine", "errors", "images", "interpreter", "proxies", "text"},
+    "emulator": {"boto", "clock", "directory", "engine", "errors", "images", "interpreter", "owner", "proxies", "text"},
 }
 COMPOSE = {"cli", "runner", "__main__", "doctor", "pytest_plugin", "aws.command"}  # they put the parts together
 

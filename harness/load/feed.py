@@ -42,14 +42,16 @@ def need_locust() -> None:
 
 def sweep(home: Path) -> list[str]:
     """End masters and workers of `home` whose run is gone; they end by themselves as well, if they still can."""
-    removed = []
+    removed, killed = [], []
     for process in _left_behind(home.resolve()):
         try:
             name = " ".join(process.cmdline())[:80]
             process.kill()
         except psutil.NoSuchProcess:
             continue
+        killed.append(process)
         removed.append(f"process {process.pid}: {name}")
+    owner.wait_for_the_end(killed)
     return removed
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from harness import owner
@@ -33,3 +34,13 @@ def test_another_process_with_the_pid_is_not_the_owner():
 @pytest.mark.parametrize("told", ["", "x", "x:y", "1", "1:", "999999999:1.00"])
 def test_what_names_no_process_does_not_live(told: str):
     assert not owner.lives(told)
+
+
+def test_what_was_killed_is_waited_for_also_where_nobody_reaps_it():
+    with subprocess.Popen(["sleep", "60"]) as mine:
+        known = psutil.Process(mine.pid)
+        mine.kill()
+        owner.wait_for_the_end([known])
+        assert known.status() == psutil.STATUS_ZOMBIE
+    owner.wait_for_the_end([known])
+    assert not known.is_running()

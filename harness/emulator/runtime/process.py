@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from harness import clock, images, proxies
+from harness import images, owner, proxies
 from harness.clock import Clock, Wall
 from harness.emulator.runtime.base import (
     CannotPull,
@@ -40,7 +40,6 @@ LOCALE = "C.UTF-8"
 LOG_SHOWN = 64 * 1024
 MEMORY_LOOK = 0.5
 PAGE = os.sysconf("SC_PAGE_SIZE")
-KILLED_WITHIN = 5.0  # seconds until SIGKILL has ended a process, on a busy machine
 SIGKILLED = 128 + signal.SIGKILL
 
 
@@ -298,25 +297,11 @@ def sweep(home: Path) -> list[str]:
             os.killpg(os.getpgid(process.pid), signal.SIGKILL)
             killed.append(process)
             removed.append(f"process {process.pid}: {name}")
-    _wait_for_the_end_of(killed)
+    owner.wait_for_the_end(killed)
     for line in (home / "ledger").glob("*.json"):
         removed += _remove_folders(line)
         line.unlink(missing_ok=True)
     return removed
-
-
-def _wait_for_the_end_of(killed: Sequence[psutil.Process]) -> None:
-    """A moment: the kernel ends them when it comes to it, and whoever looks again must not find them."""
-    deadline = clock.monotonic() + KILLED_WITHIN
-    while any(map(_runs, killed)) and clock.monotonic() < deadline:
-        clock.pause(0.01)
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _remove_folders(line: Path) -> Iterator[str]:
