@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 from botocore.exceptions import ClientError
 
@@ -313,6 +314,8 @@ def _caller() -> str:
         with proxies.opener(CALLER, straight=True).open(CALLER, timeout=10) as answer:
             return f"{answer.read().decode().strip()}/32"
     except OSError as error:
+        if isinstance(error, HTTPError):
+            error.close()
         raise TargetUnavailable(
             f"{CALLER} does not say this machine's public address, asked without a proxy ({error}): "
             "say caller_cidr in [aws] of rehearsal.toml"

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 import psutil
@@ -91,6 +91,9 @@ def ask(endpoint: str, path: str) -> Any:
     try:
         with proxies.opener(endpoint).open(endpoint.rstrip("/") + path, timeout=ASK_TIMEOUT) as answer:
             return json.load(answer)
+    except HTTPError as error:
+        with error:
+            raise TargetUnavailable(f"{endpoint} is no rehearse emulator that answers ({error.reason})") from error
     except (URLError, OSError, ValueError) as error:
         reason = proxies.masked(getattr(error, "reason", error))
         raise TargetUnavailable(f"{endpoint} is no rehearse emulator that answers ({reason})") from error
