@@ -3,12 +3,15 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
-SCENARIO ?=
-EXTRA ?=
-TARGET ?= local
-RUNTIME ?= auto
-ACCOUNT ?=
-AWS ?=
+# Said on make's command line alone: that a shell has an ACCOUNT, or a TARGET of another tool, is no consent.
+SCENARIO :=
+EXTRA :=
+TARGET := local
+RUNTIME := auto
+ACCOUNT :=
+AWS :=
+KEEP :=
+unexport PYTHONHOME
 AWS_YES = $(if $(ACCOUNT),--yes --account $(ACCOUNT))
 PYTEST := $(BIN)/python -m pytest
 INSTALL = sh harness/install/with-python.sh $(EXTRA) $(filter localstack,$(TARGET))

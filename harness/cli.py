@@ -6,6 +6,7 @@ A verb imports what it needs when it runs: all of them together take half a seco
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import math
 import os
@@ -56,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except HarnessError as error:
-        print(f"rehearse: {error}", file=sys.stderr, flush=True)
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("rehearse: interrupted", file=sys.stderr, flush=True)
+        _complain("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `rehearse ... | head`: nobody has read the verdict, so it is not "all met"
         _say_no_more()
@@ -67,13 +68,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - Python's own exit code, 1, would say that an expectation was not met
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             _say_no_more()
-            print(f"rehearse: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr, flush=True)
+            _complain(f"{error.filename or 'standard output'}: {error.strerror}")
             return EXIT_TARGET
         import traceback
 
-        traceback.print_exc()
-        print(f"rehearse: a bug of ours: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        _complain(f"a bug of ours: {type(error).__name__}: {error}", before=traceback.format_exc())
         return EXIT_TARGET
+
+
+def _complain(line: str, before: str = "") -> None:
+    """On standard error. Where nobody can be told any more, the exit code still tells."""
+    with contextlib.suppress(OSError):
+        print(f"{before}rehearse: {line}", file=sys.stderr, flush=True)
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # Python would try again at its end
 
 
 def _say_no_more() -> None:
@@ -92,7 +100,7 @@ def do_run(asked: argparse.Namespace) -> int:
     from harness import directory, scenario
     from harness.runner.run import RunAsked, run
 
-    if asked.out is not None and asked.out.exists() and not asked.out.is_dir():
+    if asked.out is not None and asked.out.is_file():
         raise UsageError(f"--out {asked.out}: it must be a directory")
     if asked.target != "aws" and (given := aws.meant_for_aws(asked)):
         raise UsageError(f"{', '.join(given)}: only with --target aws; this is --target {asked.target}")
@@ -201,10 +209,15 @@ def _detached(command: Sequence[str]) -> int:
     """Start an emulator that outlives this command, and say how a shell reaches it. Raises HarnessError where it does not start."""
     from harness.targets import emulators, starting
 
-    endpoint = starting.ready(*starting.start(command, _home() / "emulator.log"))
+    process, log = starting.start(command, _home() / "emulator.log")
+    endpoint = starting.ready(process, log)
     status = emulators.ask(endpoint, "/_rehearsal/status")
-    print(f"{status['runtime']} runtime ({status['runtime_why']})", file=sys.stderr, flush=True)
-    print(*starting.shell_lines(endpoint), sep="\n")
+    try:
+        print(f"{status['runtime']} runtime ({status['runtime_why']})", file=sys.stderr, flush=True)
+        print(*starting.shell_lines(endpoint), sep="\n", flush=True)
+    except OSError:  # nobody was told where it is
+        starting.stop(process)
+        raise
     return EXIT_MET
 
 
@@ -292,8 +305,11 @@ def do_doctor(asked: argparse.Namespace) -> int:
 def _home() -> Path:
     """The state directory: .rehearsal of the working directory, or REHEARSAL_HOME. Raises UsageError."""
     home = Path(os.environ.get("REHEARSAL_HOME") or ".rehearsal").resolve()
-    if home.exists() and not home.is_dir():
-        raise UsageError(f"the state directory {home} cannot be made: a file is in its place")
+    try:
+        if home.exists() and not home.is_dir():
+            raise UsageError(f"the state directory {home} cannot be made: a file is in its place")
+    except OSError as error:  # a name that is too long
+        raise UsageError(f"the state directory {home} cannot be made: {error.strerror}") from error
     return home
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from harness import clock
 from harness.errors import UsageError
 
+ELSEWHERE = "choose another place: REHEARSAL_HOME for all that is kept, --out for a run's reports"
+
 
 def of_a_new_run(runs: Path) -> Path:
     """A directory in `runs` by the time it begins, UTC. A run of the same second has it too (`RunAsked.numbered`)."""
@@ -19,7 +21,7 @@ def made(path: Path, what: str) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{what} {path} cannot be made: {error.strerror}") from error
+        raise UsageError(f"{what} {path} cannot be made ({error.strerror}); {ELSEWHERE}") from error
     if not os.access(path, os.W_OK):
-        raise UsageError(f"{what} {path} cannot be written to")
+        raise UsageError(f"{what} {path} cannot be written to; {ELSEWHERE}")
     return path

@@ -46,13 +46,23 @@ def connected(timeout: float) -> Iterator[DockerClient]:
 
 def connect(timeout: float, connections: int = constants.DEFAULT_MAX_POOL_SIZE) -> DockerClient:
     """As `connected`, for somebody who closes it later. `connections`: how many its pool keeps."""
-    named, patience = kwargs_from_env(), min(timeout, GREETS_WITHIN)
-    _try(parse_host(named.get("base_url"), tls=bool(named.get("tls"))), patience)
+    patience = min(timeout, GREETS_WITHIN)
+    named, address = _named()
+    _try(address, patience)
     with _opened(version=OLDEST, timeout=patience, **named) as api:
         speaks = _spoken_by(api)
     client = DockerClient(version=speaks, timeout=timeout, max_pool_size=connections, **named)
     _ask_no_proxy_for_this_machine(client.api)
     return client
+
+
+def _named() -> tuple[dict[str, Any], str]:
+    """What the environment says of the engine, as the SDK's arguments, and its address. Raises NoEngine."""
+    try:
+        named = kwargs_from_env()
+        return named, str(parse_host(named.get("base_url"), tls=bool(named.get("tls"))))
+    except (DockerException, ValueError) as error:
+        raise NoEngine(f"DOCKER_HOST leads to no engine: {_first_line(error)}") from error
 
 
 def _try(address: str, timeout: float) -> None:

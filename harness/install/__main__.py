@@ -66,6 +66,7 @@ def _install(into: Path, extras: tuple[str, ...], made_from: str | None) -> None
 
     try:
         _known(extras)
+        place.fit(stamp.CHECKOUT)
         with place.alone(into, lambda: _wait(into)) as lock:
             step = place.step(into, extras, made_from)
             if step.kind != "nothing":

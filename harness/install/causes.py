@@ -73,7 +73,10 @@ NOT_FOUND = re.compile(
     r"Could not find a version that satisfies the requirement (?P<name>[\w.-]+)(?:==(?P<version>[\w.!+-]+))?"
     r"|The user requested \(constraint\) (?P<name2>[\w.-]+)(?:==(?P<version2>[\w.!+-]+))?"
 )
-TELLING = re.compile(r"\s*(?:ERROR|error|Error)\b:?\s*(.+)")
+TELLING = re.compile(r"\s*(?:ERROR|error|Error|\w+Error)\b:?\s*(.+)")
+EMPTY = re.compile(
+    "subprocess-exited-with-error|Failed to build|Could not build wheels|did not run successfully"
+)  # says no cause
 
 
 class Package(NamedTuple):
@@ -89,7 +92,7 @@ def words(lines: Iterable[str], *, python: str, place: str) -> str:
         if found := re.search(pattern, text):
             groups = {name: value or "" for name, value in found.groupdict().items()}
             return said.format(python=python, place=place, **groups)
-    errors = [found[1] for line in told if (found := TELLING.match(line))]
+    errors = [found[1] for line in told if (found := TELLING.match(line)) and not EMPTY.search(line)]
     return (errors or told or ["the installer failed without a word"])[-1].strip()
 
 

@@ -17,7 +17,13 @@ from harness.install.stamp import CHECKOUT
 
 CHOICE = "REHEARSE_INSTALLER"
 # Of the user's settings for pip those that would install elsewhere, or change what is printed. Index, proxy and certificate stay.
-OVERRULED = {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_PROGRESS_BAR": "off"}
+OVERRULED = {
+    "PIP_USER": "0",
+    "PIP_NO_INPUT": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_PROGRESS_BAR": "off",
+    "PIP_NO_DEPS": "0",
+}
 DROPPED = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_QUIET", "PIP_VERBOSE")
 ENDS_WITHIN = 10
 KEPT = 20_000  # lines of one installer, to find the cause of a failure in
@@ -93,7 +99,7 @@ def _by_uv(program: str, wanted: Wanted) -> list[list[str]]:
         "--compile-bytecode",
         *_requirements(wanted),
     ]
-    return [*([make] if wanted.fresh else []), *_pip_first(wanted), install]
+    return [*([make] if wanted.fresh else []), *_pip_first(wanted), install, *_whole(wanted)]
 
 
 def _by_pip(wanted: Wanted) -> list[list[str]]:
@@ -101,7 +107,12 @@ def _by_pip(wanted: Wanted) -> list[list[str]]:
     # pip compiles one file at a time: the first run takes less than half of that for what it imports, unless it may not keep it.
     compiled = "--compile" if os.environ.get("PYTHONDONTWRITEBYTECODE") else "--no-compile"
     install = [_python(wanted.place), "-I", "-m", "pip", "install", compiled, *_requirements(wanted)]
-    return [*([make] if wanted.fresh else []), *_pip_first(wanted), install]
+    return [*([make] if wanted.fresh else []), *_pip_first(wanted), install, *_whole(wanted)]
+
+
+def _whole(wanted: Wanted) -> list[list[str]]:
+    """A setting such as pip's no-deps leaves out half without a word. In somebody else's environment other things may not fit."""
+    return [[_python(wanted.place), "-I", "-m", "pip", "check"]] if wanted.fresh else []
 
 
 def second_look(place: Path, package: str) -> list[str]:

@@ -16,6 +16,11 @@ from typing import Literal, NamedTuple
 from harness.install import stamp
 
 OLDEST = (3, 11)
+UNBEARABLE = {
+    ":": "a colon",
+    "$": "a dollar sign",
+    "\n": "a line break",
+}  # to venv, setuptools, and the scripts of an environment
 STARTS_WITHIN = 60
 NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP)  # NFS locks no directories
 LOOK = """
@@ -47,7 +52,16 @@ class Step(NamedTuple):
 
 
 class Unsuitable(Exception):
-    """An environment that somebody else made, that we cannot use and do not remove."""
+    """A place that we cannot use; what is in it is somebody else's, and not removed."""
+
+
+def fit(checkout: Path) -> None:
+    """Raises Unsuitable for a checkout in a path that Python's own tools cannot bear."""
+    for sign, name in UNBEARABLE.items():
+        if sign in str(checkout):
+            raise Unsuitable(
+                f"the path of this checkout has {name} in it, which Python's tools cannot bear: move it elsewhere"
+            )
 
 
 @contextmanager
@@ -80,7 +94,7 @@ def _lock(lock: int, waits: Callable[[], None]) -> None:
 
 
 def look(place: Path) -> Found | None:
-    """None where its Python does not start, or is that of no environment."""
+    """None where its Python does not start, or is that of no environment. Raises Unsuitable where it does not answer."""
     try:
         done = subprocess.run(
             [place / "bin/python", "-I", "-c", LOOK],
@@ -90,6 +104,10 @@ def look(place: Path) -> Found | None:
             stdin=subprocess.DEVNULL,
         )
         made_from, pip, environment = json.loads(done.stdout)
+    except subprocess.TimeoutExpired as error:
+        raise Unsuitable(
+            f"the Python in {place} does not answer within {STARTS_WITHIN} s: is the disk, or the machine, busy?"
+        ) from error
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     return Found(made_from, pip) if environment else None
@@ -100,6 +118,10 @@ def step(place: Path, extras: tuple[str, ...], made_from: str | None) -> Step:
     mark, found = stamp.read(place), look(place)
     if stamp.half_made(place):
         return Step("make", "an installation began and did not end")
+    if found is None and mark is None and not _may_be_emptied(place):
+        raise Unsuitable(
+            f"{place} is no environment of Python, and there are files in it: move them away, and say make again"
+        )
     if found is None:
         return Step("make", f"no Python of an environment starts in {place}")
     if mark is None:
@@ -113,6 +135,11 @@ def step(place: Path, extras: tuple[str, ...], made_from: str | None) -> Step:
     if stamp.ready(place, extras, made_from):
         return Step("nothing", "all is there")
     return Step("add", f"it has {', '.join(mark.extras) or 'no extra'}", mark.made_from)
+
+
+def _may_be_emptied(place: Path) -> bool:
+    """Whether it is an environment, if a broken one, or nothing at all."""
+    return (place / "pyvenv.cfg").is_file() or not any(place.iterdir())
 
 
 def _somebody_elses(place: Path, found: Found, made_from: str | None) -> Step:

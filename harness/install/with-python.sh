@@ -10,6 +10,14 @@ if [ "${1-}" = --into ]; then
   into=$2
   shift 2
 fi
+for extra in "$@"; do
+  case $extra in
+    *[!a-z,-]* | -*)
+      printf 'rehearse: EXTRA=%s: it is no name of an extra\n' "$extra" >&2
+      exit 3
+      ;;
+  esac
+done
 needs='rehearse needs Python 3.11 or newer'
 get_one='say make PYTHON=/path/to/python3.12, or install one (Debian: apt install python3 python3-venv; macOS: brew install python)'
 identity='
@@ -18,12 +26,27 @@ print("%d.%d.%d %s" % (tuple(sys.version_info[:3]) + (getattr(sys, "base_prefix"
 sys.exit(9 * (sys.version_info < (3, 11)))'
 
 # "3.12.1 /usr", and 0 where that is new enough, 9 where it is too old, anything else where it is no Python.
-ask() { "$1" -E -s -S -c "$identity" 2>/dev/null; }
+ask() {
+  answer=$("$1" -E -s -S -c "$identity" 2>/dev/null)
+  verdict=$?
+  case $answer in
+    [0-9]*.[0-9]*.[0-9]*' '*) printf '%s\n' "$answer" ;;
+    *) return 1 ;; # it is something else, which ended well
+  esac
+  return $verdict
+}
 
 install_with() {
   python=$1
   shift
   "$python" -E -s -S -m harness.install --into "$into" "$@"
+}
+
+# In place of this shell: a signal for make is then one for the installer.
+become() {
+  python=$1
+  shift
+  exec "$python" -E -s -S -m harness.install --into "$into" "$@"
 }
 
 refuse() {
@@ -44,17 +67,13 @@ fi
 if [ -x "$into/bin/python" ] && install_with "$into/bin/python" --ready "$@" 2>/dev/null; then exit 0; fi
 
 if [ -n "${PYTHON-}" ]; then
-  install_with "$PYTHON" "$@"
-  exit
+  become "$PYTHON" "$@"
 fi
 found=
 for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
   told=$(ask "$name")
   case $? in
-    0)
-      install_with "$name" "$@"
-      exit
-      ;;
+    0) become "$name" "$@" ;;
     9) found="$found${found:+, }$name is ${told%% *}" ;;
   esac
 done

@@ -96,6 +96,13 @@ def test_python_that_is_named_is_taken_or_refused(fresh: Checkout, tools: Path, 
     assert done.said == [f"rehearse: PYTHON={named} {said}; {NEEDS}: say make PYTHON=/path/to/python3.12, {ONE_LINE}"]
 
 
+@pytest.mark.parametrize("program", ["true", "echo"])
+def test_program_that_is_no_python_is_refused_though_it_ends_well(fresh: Checkout, program: str):
+    done = fresh.make("setup", f"PYTHON={program}")
+    assert done.code != 0
+    assert done.said[0].startswith(f"rehearse: PYTHON={program} does not start as a Python")
+
+
 def test_python_with_a_blank_in_its_path_is_taken(fresh: Checkout, tools: Path):
     (tools / "a python").symlink_to(BASE_PYTHON)
     assert "'--made-from', '3." in made_from(fresh, f"PYTHON={tools / 'a python'}")

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,53 @@ def test_environment_that_is_made_anew_is_whole(ready: Checkout):
     assert ready.make("setup").said == []
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_folder_of_somebody_elses_files_is_left_alone(fresh: Checkout, linked: bool):
+    folder = fresh.path.parent / "mine" if linked else fresh.place
+    (folder / "docs").mkdir(parents=True)
+    (folder / "docs/thesis.txt").write_text("years of work", encoding="utf-8")
+    if linked:
+        fresh.place.symlink_to(folder)
+    done = fresh.make("setup")
+    assert done.code != 0
+    assert done.said == [
+        "rehearse: .venv is no environment of Python, and there are files in it: move them away, and say make again"
+    ]
+    assert [path.name for path in folder.rglob("*")] == ["docs", "thesis.txt"]
+
+
+@pytest.mark.parametrize(("name", "sign"), [("a:b", "a colon"), ("a$b", "a dollar sign"), ("a\nb", "a line break")])
+def test_path_that_pythons_tools_cannot_bear_is_told(fresh: Checkout, name: str, sign: str):
+    moved = replace(fresh, path=fresh.path.with_name(name))
+    fresh.path.rename(moved.path)
+    done = moved.make("setup")
+    assert done.code != 0
+    assert done.said == [
+        f"rehearse: the path of this checkout has {sign} in it, which Python's tools cannot bear: move it elsewhere"
+    ]
+
+
+def test_setting_that_leaves_out_packages_does_not_count(fresh: Checkout):
+    (fresh.path.parent / "pip.conf").write_text("[global]\nno-deps = true\n", encoding="utf-8")
+    done = fresh.make("setup", PIP_NO_DEPS="1", PIP_CONFIG_FILE=str(fresh.path.parent / "pip.conf"))
+    assert (done.code, done.said) == (0, ["making .venv (once)"])
+    assert fresh.has("tea")
+
+
+@pytest.mark.parametrize("extra", ["--help", "--ready", "it's", "Load"])
+def test_extra_that_can_be_no_name_is_told(fresh: Checkout, extra: str):
+    done = fresh.make("setup", "EXTRA=" + extra.replace("'", "\\'"))
+    assert (done.code != 0, done.said) == (True, [f"rehearse: EXTRA={extra}: it is no name of an extra"])
+
+
+def test_what_the_shell_happens_to_have_is_no_wish_of_makes(ready: Checkout):
+    told = ready.make(
+        "-n", "deploy-aws", ACCOUNT="123456789012", TARGET="x86_64-linux-gnu", SCENARIO="x.yaml", KEEP="1"
+    )
+    assert "rehearse aws deploy" in told.out
+    assert not {"--yes", "123456789012", "x.yaml", "--keep", "x86_64-linux-gnu"} & set(told.out.split())
+
+
 def test_moved_checkout_makes_it_anew(ready: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     moved = tmp_path / "elsewhere"
     shutil.copytree(ready.path, moved, symlinks=True)
@@ -194,7 +242,7 @@ def test_of_two_at_once_one_installs_and_the_other_waits(fresh: Checkout):
     said = sorted(line for one in both for line in one.communicate(timeout=120)[1].splitlines())
     assert [one.returncode for one in both] == [0, 0]
     assert said == ["making .venv (once)", "waiting for another make, which installs into .venv"]
-    assert fresh.log.count("$ ") == 2  # venv and pip
+    assert fresh.log.count("$ ") == 3  # venv, pip, and its check
     assert fresh.make("setup").said == []
 
 

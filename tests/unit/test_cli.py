@@ -227,7 +227,8 @@ def test_reports_directory_that_cannot_be_made_ends_the_run_before_anything_is_d
     assert (said.code, said.out) == (2, "")
     assert (
         said.err.splitlines()[-1]
-        == "rehearse: the reports' directory /proc/out cannot be made: No such file or directory"
+        == "rehearse: the reports' directory /proc/out cannot be made (No such file or directory); choose another place: "
+        "REHEARSAL_HOME for all that is kept, --out for a run's reports"
     )
 
 
@@ -292,6 +293,28 @@ def test_reader_that_goes_away_is_no_success(place: Path):
 
 
 # ---- the environment: exit code 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_complaint_that_nobody_reads_keeps_its_exit_code(place: Path):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command("nosuch"), cwd=place, stderr=full, env=environment(), timeout=60)
+    assert done.returncode == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_emulator_that_nobody_was_told_of_is_stopped(place: Path):
+    words = command("up", "--detach", "--port", "0", "--runtime", "process")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(words, cwd=place, stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=60)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1] == b"rehearse: standard output: No space left on device"
+    assert list(place.glob(".rehearsal/emulators/*.json")) == []
+
+
+def test_state_directory_with_an_impossible_name_is_one_line(place: Path):
+    said = rehearse(place, "sweep", REHEARSAL_HOME="x" * 300)
+    assert (said.code, said.error.endswith("cannot be made: File name too long")) == (2, True)
 
 
 @pytest.mark.parametrize("verb", ["status", "down"])

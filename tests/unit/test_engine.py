@@ -110,7 +110,9 @@ def test_what_answers_and_is_no_engine_is_told(place: Callable[[str], None], sta
             assert why in why_not()
 
 
-@pytest.mark.parametrize("host", ["nonsense://x", "tcp://127.0.0.1:1", "unix:///" + "long/" * 30])
+@pytest.mark.parametrize(
+    "host", ["nonsense://x", "tcp://127.0.0.1:1", "tcp://127.0.0.1:port", "tcp://[::1", "unix:///" + "long/" * 30]
+)
 def test_docker_host_that_leads_nowhere_is_told_in_one_line(place: Callable[[str], None], host: str):
     place(host)
     with nothing_left_open():
