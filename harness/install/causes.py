@@ -48,6 +48,14 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "the package index does not answer: is there a network? A proxy is named by HTTPS_PROXY, an index of your own by PIP_INDEX_URL",
     ),
     (
+        r"The index url \"(?P<name>[^\"]*)\" seems invalid",
+        "{name} is no package index: PIP_INDEX_URL, or `pip config list`, names it",
+    ),
+    (
+        r"(?P<name>[\w.-]+) \S+ requires (?P<name2>[\w.-]+), which is not installed",
+        "{name2}, which {name} needs, was not installed: a setting of yours leaves it out, such as no-deps (`pip config list`)",
+    ),
+    (
         r"\(constraint\) (?P<name>[\w.-]+)==[^,\s]+,==",
         "two constraints want different versions of {name}: constraints.txt, and one of yours (`pip config list`)",
     ),

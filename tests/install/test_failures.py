@@ -248,6 +248,25 @@ def test_python_without_venv_is_told_how_to_get_it():
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "rehearse 0.1.0 requires pydantic, which is not installed.",
+            "pydantic, which rehearse needs, was not installed: a setting of yours leaves it out",
+        ),
+        ('WARNING: The index url "nonsense" seems invalid, please provide a scheme.', "nonsense is no package index"),
+    ],
+)
+def test_what_pip_says_in_passing_is_a_cause_too(line: str, words: str):
+    assert causes.words([line, "ERROR: something general"], python="3.11", place=".venv").startswith(words)
+
+
+def test_boilerplate_of_pip_is_no_cause():
+    lines = ["ValueError: invalid variable 'd'", "error: subprocess-exited-with-error", "ERROR: Failed to build it"]
+    assert causes.words(lines, python="3.11", place=".venv") == "invalid variable 'd'"
+
+
 def test_cause_that_nobody_knows_is_the_last_error_of_the_installer():
     assert (
         causes.words(["ERROR: a", "ERROR: the moon is full", "see https://moon"], python="3.11", place=".venv")
