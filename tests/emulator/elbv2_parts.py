@@ -31,7 +31,7 @@ class Parts:
         ]
 
     def balancer(self, **more: Any) -> dict[str, Any]:
-        given = {"Name": f"{self.name}-{secrets.token_hex(2)}", "Subnets": self.subnets[:2], **more}
+        given = {"Name": f"{self.name}-{secrets.token_hex(6)}", "Subnets": self.subnets[:2], **more}
         made = dict(self.elb.create_load_balancer(**given)["LoadBalancers"][0])
         self._balancers.add(made["LoadBalancerArn"])
         return made
@@ -49,7 +49,7 @@ class Parts:
 
     def group(self, **more: Any) -> str:
         given = {
-            "Name": f"{self.name}-{secrets.token_hex(2)}",
+            "Name": f"{self.name}-{secrets.token_hex(6)}",
             "Protocol": "HTTP",
             "Port": 8080,
             "VpcId": self.vpc,
