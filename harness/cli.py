@@ -100,7 +100,7 @@ def do_run(asked: argparse.Namespace) -> int:
     from harness import directory, scenario
     from harness.runner.run import RunAsked, run
 
-    if asked.out is not None and asked.out.is_file():
+    if asked.out is not None and os.path.exists(asked.out) and not asked.out.is_dir():
         raise UsageError(f"--out {asked.out}: it must be a directory")
     if asked.target != "aws" and (given := aws.meant_for_aws(asked)):
         raise UsageError(f"{', '.join(given)}: only with --target aws; this is --target {asked.target}")

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from docker import constants
-from docker.api.client import APIClient
 from docker.client import DockerClient
 from docker.errors import DockerException
 from docker.utils.utils import kwargs_from_env, parse_host
@@ -39,7 +38,7 @@ def connected(timeout: float) -> Iterator[DockerClient]:
     try:
         yield client
     except RequestException as error:
-        raise NoEngine(_first_line(error)) from error
+        raise NoEngine(first_line(error)) from error
     finally:
         client.close()
 
@@ -49,11 +48,9 @@ def connect(timeout: float, connections: int = constants.DEFAULT_MAX_POOL_SIZE) 
     patience = min(timeout, GREETS_WITHIN)
     named, address = _named()
     _try(address, patience)
-    with _opened(version=OLDEST, timeout=patience, **named) as api:
-        speaks = _spoken_by(api)
-    client = DockerClient(version=speaks, timeout=timeout, max_pool_size=connections, **named)
-    _ask_no_proxy_for_this_machine(client.api)
-    return client
+    with closing(_client(version=OLDEST, timeout=patience, **named)) as first:
+        speaks = _spoken_by(first)
+    return _client(version=speaks, timeout=timeout, max_pool_size=connections, **named)
 
 
 def _named() -> tuple[dict[str, Any], str]:
@@ -62,7 +59,7 @@ def _named() -> tuple[dict[str, Any], str]:
         named = kwargs_from_env()
         return named, str(parse_host(named.get("base_url"), tls=bool(named.get("tls"))))
     except (DockerException, ValueError) as error:
-        raise NoEngine(f"DOCKER_HOST leads to no engine: {_first_line(error)}") from error
+        raise NoEngine(f"DOCKER_HOST leads to no engine: {first_line(error)}") from error
 
 
 def _try(address: str, timeout: float) -> None:
@@ -78,31 +75,24 @@ def _try(address: str, timeout: float) -> None:
             raise NoEngine(f"{path}: {error.strerror or error}") from error
 
 
-@contextmanager
-def _opened(**options: Any) -> Iterator[APIClient]:
-    api = APIClient(**options)
-    _ask_no_proxy_for_this_machine(api)
-    try:
-        yield api
-    finally:
-        api.close()
+def _client(**options: Any) -> DockerClient:
+    """One that has sent nothing yet, and asks no proxy for an engine of this machine."""
+    client = DockerClient(**options)
+    if proxies.is_here(client.api.base_url):
+        client.api.trust_env = False
+    return client
 
 
-def _ask_no_proxy_for_this_machine(api: APIClient) -> None:
-    if proxies.is_here(api.base_url):
-        api.trust_env = False
-
-
-def _spoken_by(api: APIClient) -> str:
+def _spoken_by(client: DockerClient) -> str:
     """The newest version of the API that the engine and the SDK both speak."""
     try:
-        told = api.version(api_version=False)
+        told = client.version(api_version=False)
     except (RequestException, DockerException, ValueError) as error:
-        raise NoEngine(_first_line(error)) from error
+        raise NoEngine(first_line(error)) from error
     if not isinstance(told, dict) or "ApiVersion" not in told:
-        raise NoEngine(f"{api.base_url} is no Docker engine: it says no ApiVersion")
+        raise NoEngine(f"{client.api.base_url} is no Docker engine: it says no ApiVersion")
     return str(told["ApiVersion"])
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__

@@ -202,7 +202,7 @@ def build_foreign(home: Path, runtime: str, *, revision: str, architecture: str)
         with engine.connected(60) as client:
             client.images.load(_foreign_archive(name, architecture))
     except DockerException as error:
-        raise TargetUnavailable(f"making {name}: {_first_line(error)}; is the Docker engine running?") from error
+        raise TargetUnavailable(f"making {name}: {engine.first_line(error)}; is the Docker engine running?") from error
     return name
 
 
@@ -283,7 +283,7 @@ def docker_ready() -> tuple[bool, str]:
         with engine.connected(ENGINE_TIMEOUT) as client:
             version, base = client.version()["Version"], _base_image(client)
     except DockerException as error:
-        return False, f"no Docker engine answers ({_first_line(error)})"
+        return False, f"no Docker engine answers ({engine.first_line(error)})"
     if base is None:
         return (
             False,
@@ -305,10 +305,6 @@ def _base_image(client: Any) -> str | None:
     return None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
 def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, str], arch: str | None) -> str:
     from docker.errors import BuildError, DockerException
 
@@ -326,9 +322,11 @@ def _build_docker(home: Path, folder: Path, name: str, environment: dict[str, st
                     buildargs={**proxies.for_builds(os.environ), "BASE_IMAGE": base, **environment},
                 )
     except BuildError as error:
-        raise TargetUnavailable(f"building {name}: {_first_line(error)}") from error
+        raise TargetUnavailable(f"building {name}: {engine.first_line(error)}") from error
     except DockerException as error:
-        raise TargetUnavailable(f"building {name}: {_first_line(error)}; is the Docker engine running?") from error
+        raise TargetUnavailable(
+            f"building {name}: {engine.first_line(error)}; is the Docker engine running?"
+        ) from error
     return name
 
 
@@ -359,7 +357,7 @@ def push_docker(image: str, uri: str, tag: str, user: str, password: str) -> Non
                 if "error" in line:
                     raise TargetUnavailable(f"pushing {uri}:{tag}: {line['error']}")
     except DockerException as error:
-        raise TargetUnavailable(f"pushing {uri}:{tag}: {_first_line(error)}") from error
+        raise TargetUnavailable(f"pushing {uri}:{tag}: {engine.first_line(error)}") from error
 
 
 @contextmanager

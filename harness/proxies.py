@@ -103,6 +103,11 @@ def spared(environment: Mapping[str, str]) -> dict[str, str]:
     return {**({} if named(environment) else _of_the_system()), **told}
 
 
+def for_what_runs_here(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a task or a function: a proxy of its own does not see this machine. Without one it stays as it is."""
+    return {**environment, **(spared(environment) if named(environment) else {})}
+
+
 def _with_this_machine(hosts: str) -> str:
     given = [one for one in (part.strip() for part in hosts.split(",")) if one]
     if "*" in given:

@@ -16,8 +16,6 @@ from harness.errors import TargetUnavailable, UsageError
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 BIND, LISTENER_PORTS = "REHEARSE_BIND", "REHEARSE_LISTENER_PORTS"
 FALLBACK_PORTS = range(18000, 20000)
-
-
 REACHED_WITHIN = 5.0
 
 

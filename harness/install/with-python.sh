@@ -36,12 +36,6 @@ ask() {
   return $verdict
 }
 
-install_with() {
-  python=$1
-  shift
-  "$python" -E -s -S -m harness.install --into "$into" "$@"
-}
-
 # In place of this shell: a signal for make is then one for the installer.
 become() {
   python=$1
@@ -64,7 +58,7 @@ if [ -n "${PYTHON-}" ]; then
 fi
 
 # Where everything is there, the environment's own Python says so at once.
-if [ -x "$into/bin/python" ] && install_with "$into/bin/python" --ready "$@" 2>/dev/null; then exit 0; fi
+if [ -x "$into/bin/python" ] && (become "$into/bin/python" --ready "$@") 2>/dev/null; then exit 0; fi
 
 if [ -n "${PYTHON-}" ]; then
   become "$PYTHON" "$@"

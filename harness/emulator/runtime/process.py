@@ -113,8 +113,7 @@ class ProcessRuntime:
     def _environment(self, manifest: images.Manifest, spec: ContainerSpec, port: int) -> dict[str, str]:
         """The image's and the task's variables, and nothing of the emulator's own. A proxy among them is for none of this machine."""
         ours = {"HOST": "127.0.0.1", "PORT": str(port), MARKER: str(self.home), "PYTHONUNBUFFERED": "1"}
-        told = {**ground(), **manifest.environment, **spec.environment, **ours}
-        return {**told, **(proxies.spared(told) if proxies.named(told) else {})}
+        return proxies.for_what_runs_here({**ground(), **manifest.environment, **spec.environment, **ours})
 
     async def close(self) -> None:
         """Kill what still runs, and wait until it is gone."""

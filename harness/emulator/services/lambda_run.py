@@ -343,6 +343,4 @@ def variables(cloud: Cloud, program: Program, root: Path) -> dict[str, str]:
         MARKER: str(cloud.home.resolve()),
     }
     routes = {"REHEARSE_VPC": cloud.endpoint} if program.in_vpc else {}
-    told = {**ground(), **settings, **program.variables, **ours, **routes}
-    spared = proxies.spared(told) if proxies.named(told) else {}  # a proxy of its own does not see this machine
-    return {**told, **spared}
+    return proxies.for_what_runs_here({**ground(), **settings, **program.variables, **ours, **routes})

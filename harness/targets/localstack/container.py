@@ -35,7 +35,7 @@ def engine() -> tuple[bool, str]:
         with engine.connected(ENGINE_TIMEOUT) as client:
             return True, f"Docker {client.version()['Version']}"
     except DockerException as error:
-        return False, f"no Docker engine answers ({str(error).splitlines()[0] if str(error) else error!r})"
+        return False, f"no Docker engine answers ({engine.first_line(error)})"
 
 
 def described(home: Path, token: str) -> Any:
