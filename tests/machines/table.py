@@ -7,15 +7,17 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import korean_locale
+from tests.unit.refusing_proxy import SPELLINGS, refusing
+
 ROOT = Path(__file__).parents[2]
 REHEARSE = (sys.executable, "-m", "harness.cli")
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "no_proxy", "NO_PROXY")
+PROXIES = (*SPELLINGS, "no_proxy", "NO_PROXY")
 FAVOURITE_PORTS = (80, 8080, 4566, 8765, 18000, 18001, 20000, 20001)
 
 
@@ -71,27 +73,10 @@ class Machine:
 
 @contextmanager
 def refusing_proxy(home: Path) -> Iterator[Mapping[str, str]]:
-    """A proxy for everything, that answers 502 and must not be asked."""
-    asked: list[bytes] = []
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            with connection:
-                asked.append(connection.recv(4096).partition(b"\r\n")[0])
-                connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        url = f"http://user:secret@127.0.0.1:{listening.getsockname()[1]}"
-        yield {name: url for name in PROXIES if "no_" not in name.lower()}
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
-    assert asked == []
+    """A proxy for everything that must not be asked, with a password that must not be told."""
+    with refusing() as proxy:
+        yield dict.fromkeys(SPELLINGS, proxy.url.replace("//", "//user:secret@"))
+    assert proxy.asked == []
 
 
 @contextmanager
@@ -115,13 +100,10 @@ def taken_ports(home: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def korean_locale(home: Path) -> Iterator[Mapping[str, str]]:
-    """ko_KR in EUC-KR, compiled for this command."""
-    place = home / "locales"
-    place.mkdir()
-    command = ["localedef", "-i", "ko_KR", "-f", "EUC-KR", "--no-archive", str(place / "ko_KR.eucKR")]
-    subprocess.run(command, check=True, capture_output=True)
-    yield {"LOCPATH": str(place), "LC_ALL": "ko_KR.eucKR", "LANG": "ko_KR.eucKR"}
+def in_korean(home: Path) -> Iterator[Mapping[str, str]]:
+    """A locale of EUC-KR."""
+    (home / "locales").mkdir()
+    yield {**korean_locale.variables(home / "locales"), "LANG": korean_locale.NAME}
 
 
 @contextmanager
@@ -196,7 +178,7 @@ MACHINES = (
     Machine("a usual one"),
     Machine("a proxy for everything", beside=refusing_proxy),
     Machine("a locale that is ASCII", sets=NO_LOCALE),
-    Machine("a locale that is EUC-KR", sets={"PYTHONUTF8": "0"}, beside=korean_locale, needs=program("localedef")),
+    Machine("a locale that is EUC-KR", sets={"PYTHONUTF8": "0"}, beside=in_korean),
     Machine("a profile that is not there", sets={"AWS_PROFILE": "nobody-made-it", "AWS_DEFAULT_PROFILE": "nor-this"}),
     Machine("shared AWS files that are broken", beside=broken_aws_files),
     Machine("endpoints, regions and SDK settings", sets=MISLEADING),

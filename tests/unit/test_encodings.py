@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from harness import images
 from harness.driver import until
+from tests import korean_locale
 from tests.unit import story
 from tests.unit.example import EXAMPLE
 
@@ -22,17 +22,9 @@ SPOILT = {"LC_ALL", "LC_MESSAGES", "LANG", "PYTHONUTF8", "PYTHONIOENCODING", "PY
 ENCODING = {"C": "ascii", "EUC-KR": "euc_kr", "a terminal in EUC-KR": "euc_kr"}
 
 
-@pytest.fixture(scope="session")
-def korean_locale(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """ko_KR.eucKR, made here: machines seldom have it."""
-    if shutil.which("localedef") is None:
-        pytest.skip("there is no localedef here: `apt install locales` has it")
-    folder = tmp_path_factory.mktemp("locales")
-    made = [*("localedef", "-i", "ko_KR", "-f", "EUC-KR", "--no-archive"), str(folder / "ko_KR.eucKR")]
-    done = subprocess.run(made, capture_output=True)
-    if not (folder / "ko_KR.eucKR/LC_CTYPE").is_file():
-        pytest.skip(f"localedef makes no ko_KR here: {done.stderr.decode(errors='replace')}")
-    return {"LOCPATH": str(folder), "LC_ALL": "ko_KR.eucKR"}
+@pytest.fixture(scope="session", name="korean_locale")
+def made_korean_locale(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return korean_locale.variables(tmp_path_factory.mktemp("locales"))
 
 
 @pytest.fixture(params=list(ENCODING))
