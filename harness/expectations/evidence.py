@@ -184,6 +184,8 @@ class Evidence:
         lost = [one.message for one in self.all(Trouble) if one.step == "traffic"]
         if lost:
             return "; ".join(lost)
+        if self.probe is None and self.ended is not None and self.broke_off:
+            return f"the probe never came to its end: {self.broke_off}"
         if self.probe is not None and 100 * self.probe.done < ANSWERED_AT_LEAST * self.probe.planned:
             return f"the probe told of {self.probe.done} of its {self.probe.planned} requests"
         return ""

@@ -95,6 +95,18 @@ def test_failures_before_a_run_broke_off_stay_a_finding():
     assert verdicts(judge(events))["users.max_failed"] == "unmet"
 
 
+def test_traffic_that_broke_off_before_the_end_does_not_say_what_was_live_then():
+    """Locust's master died a second before the deployment ended, at which green took over: the last answers are blue's."""
+    of = succeeding(live_at_end="v2", versions_seen=["v1", "v2"])
+    requests = story.traffic(-2, 39, "v1")
+    events = [story.deployment(), *story.lifecycle(), *story.weights((39.5, 100)), *requests]
+    told = {
+        name: verdicts(judge(story.told(of, *events, complete=complete, reason=why)))["live_at_end"]
+        for name, complete, why in (("broke off", False, "settle: the probe: broke off"), ("ended", True, ""))
+    }
+    assert told == {"broke off": "inconclusive", "ended": "unmet"}
+
+
 def test_rollback_that_succeeded_is_never_a_success():
     judgement = judge(story.rolled_back(story.scenario({"outcome": "succeeded"})))
     assert (judgement.verdict, judgement.outcome) == ("unmet", "rolled_back")
