@@ -17,6 +17,7 @@ from typing import NoReturn
 from harness.install import stamp
 
 EXIT_REFUSED, EXIT_INTERRUPTED = 3, 130
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Refused(Exception):
@@ -28,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     extras = tuple(sorted({word for told in asked.extras for word in re.split(r"[,\s]+", told) if word}))
     if asked.ready:
         return int(not (_runs_as_stamped(asked.into) and stamp.ready(asked.into, extras, asked.made_from)))
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupted)
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupted)
     try:
         _install(asked.into, extras, asked.made_from)
     except Refused as error:
@@ -57,6 +59,9 @@ def _runs_as_stamped(into: Path) -> bool:
 
 
 def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
+    """Once: make hands on the signal that its whole group had already, and a second one would end the tidying up."""
+    for one in ENDING:
+        signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -288,10 +288,12 @@ def hanging(path: Path) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
     return answer
 
 
+@pytest.mark.parametrize("times", [1, 200])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_installation_leaves_nothing_running_and_what_was_there(
-    ready: Checkout, tmp_path: Path, number: signal.Signals
+    ready: Checkout, tmp_path: Path, number: signal.Signals, times: int
 ):
+    """Also where the signal comes again and again while it tidies up: make hands on what its group had, and some are impatient."""
     with index(hanging(tmp_path / "asked")) as where:
         settings = {**ready.settings, **from_index(f"http://{where}/simple", PIP_TIMEOUT="60")}
         making = subprocess.Popen(
@@ -305,7 +307,8 @@ def test_interrupted_installation_leaves_nothing_running_and_what_was_there(
         )
         until((tmp_path / "asked").exists, 60, "a question for a package", every=0.05)
         started = psutil.Process(making.pid).children(recursive=True)
-        os.killpg(making.pid, number)
+        for _ in range(times):
+            os.killpg(making.pid, number)
         err = making.communicate(timeout=30)[1]
     assert making.returncode != 0
     assert "rehearse: interrupted; the next make goes on with .venv\n" in err
