@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
@@ -36,8 +37,9 @@ def bare_session() -> Session:
     return made
 
 
+@cache
 def builtin_models() -> Loader:
-    """botocore's own service models."""
+    """botocore's own service models, of one loader, which keeps what it has read: the endpoints alone are 60 ms for each session."""
     return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
