@@ -84,4 +84,5 @@ golden: setup-dev  ## the pages that tests compare with, anew: read the differen
 .PHONY: clean
 clean:  ## stop what runs, remove .venv and .rehearsal
 	@! $(BIN)/rehearse --version >/dev/null 2>&1 || $(BIN)/rehearse sweep
+	@echo "removing $(VENV), .rehearsal and the caches of the tools" >&2
 	@rm -rf $(VENV) .rehearsal .mypy_cache .ruff_cache .pytest_cache .hypothesis ./*.egg-info

@@ -27,6 +27,10 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "Python {python} has no venv module: install it (Debian: apt install python{python}-venv), or name another by make PYTHON=...",
     ),
     (
+        GIVEN_UP + f"connect to proxy.*(?:{NO_ANSWER})",
+        "the proxy on the way to the package index does not answer: HTTPS_PROXY, or `pip config list`, names it",
+    ),
+    (
         GIVEN_UP
         + "(?:ProxyError|Tunnel connection failed|Cannot connect to proxy|tunnel error)|407 Proxy Authentication",
         "the proxy on the way to the package index refuses: HTTPS_PROXY, or `pip config list`, names it; does it want a password?",

@@ -25,7 +25,7 @@ OVERRULED = {
     "PIP_NO_DEPS": "0",
 }
 DROPPED = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_QUIET", "PIP_VERBOSE")
-ENDS_WITHIN = 10
+ENDS_WITHIN = 5
 KEPT = 20_000  # lines of one installer, to find the cause of a failure in
 
 
@@ -173,9 +173,11 @@ def run(command: Sequence[str], log: Log, heard: Callable[[str], None], lock: in
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Its children, too: pip builds in processes of its own."""
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(ENDS_WITHIN)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+    """Its children, too: pip builds in processes of its own. On Ctrl-C it removes its temporary files, on no other signal."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        os.killpg(process.pid, number)
+        try:
+            process.wait(ENDS_WITHIN)
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -10,11 +10,13 @@ import sys
 ERASE = "\r\x1b[K"
 UNITS = {"k": 1e-3, "K": 1e-3, "M": 1.0, "G": 1e3}
 NAMED = re.compile(
-    r"(?:Collecting |Downloading |Building |Processing (?:.*/)?)([A-Za-z][\w.-]*?)(?=[\[(<>=!~ @]|-\d|$)"
+    r"(?:Collecting |Downloading |Building (?!wheels )(?:(?:wheel|editable) for )?|Processing (?:.*/)?)"
+    r"([A-Za-z][\w.-]*?)(?=[\[(<>=!~ @]|-\d|$)"
 )
 LOADED = re.compile(r"\s*Downloading .*\(([\d.]+) ?([kKMG])i?B\)")
 INSTALLING = re.compile(r"Installing collected packages: (.+)|Installed (\d+) package")
 AGAIN = re.compile(r"WARNING: Retrying \(")
+AGAIN_TOLD = ": no answer from the package index, trying again"
 
 
 class Progress:
@@ -26,6 +28,7 @@ class Progress:
         self._names: set[str] = set()
         self._megabytes = 0.0
         self.installed = 0
+        self._told_again = False
         self._show("" if self._rewrites else " (once)")
 
     def heard(self, line: str) -> None:
@@ -33,7 +36,7 @@ class Progress:
             self.installed = int(found[2] or len(found[1].split(",")))
             self._rewrite(f": installing {self.installed} packages")
         elif AGAIN.match(line):
-            self._rewrite(": no answer, trying again")
+            self._again()
         elif named := NAMED.match(line.strip()):
             self._names.add(re.sub(r"[-_.]+", "-", named[1]).lower())
             if loaded := LOADED.match(line):
@@ -49,6 +52,13 @@ class Progress:
         """For an error, which takes its place."""
         if self._rewrites:
             print(ERASE, end="", file=sys.stderr, flush=True)
+
+    def _again(self) -> None:
+        """Minutes may go by so: who sees no line that changes is told once."""
+        self._rewrite(AGAIN_TOLD)
+        if not (self._rewrites or self._told_again):
+            self._told_again = True
+            self._show(AGAIN_TOLD)
 
     def _rewrite(self, rest: str) -> None:
         if self._rewrites:

@@ -17,6 +17,7 @@ import pytest
 from harness.driver import until
 from harness.emulator.services.elbv2_tls import self_signed
 from harness.install import causes
+from harness.install.progress import AGAIN_TOLD
 from tests.install.skeleton import BASE_PYTHON, Checkout, Done, closed_port, source, wheel
 
 LOAD = ("setup", "EXTRA=load")
@@ -27,7 +28,9 @@ def refused(checkout: Checkout, done: Done, *words: str) -> str:
     """The one line; make failed with it, and what was there before is there still, and whole."""
     assert done.code != 0
     line = done.said[-1]
-    assert done.said == ["adding load to .venv (once)", line]
+    first, *between = done.said[:-1]
+    assert first == "adding load to .venv (once)"
+    assert between in ([], [f"adding load to .venv{AGAIN_TOLD}"])
     assert line.startswith("rehearse: ")
     assert line.endswith("(what pip said: .venv/install.log)"), checkout.log
     for one in words:
@@ -102,6 +105,14 @@ def test_proxy_that_refuses_is_told(ready: Checkout):
     with index(status(403)) as where:
         done = ready.make(*LOAD, **from_index("https://index.invalid/simple", PIP_PROXY=f"http://{where}"))
     refused(ready, done, "the proxy on the way to the package index refuses", "HTTPS_PROXY")
+
+
+def test_proxy_that_is_gone_is_told_as_such(ready: Checkout):
+    gone = f"http://127.0.0.1:{closed_port()}"
+    done = ready.make(*LOAD, **from_index("https://index.invalid/simple", PIP_PROXY=gone, PIP_RETRIES="2"))
+    line = refused(ready, done, "the proxy on the way to the package index does not answer", "HTTPS_PROXY")
+    assert "password" not in line
+    assert done.said.count(f"adding load to .venv{AGAIN_TOLD}") == 1
 
 
 def test_certificate_that_is_not_trusted_is_told(ready: Checkout, tmp_path: Path):
@@ -295,7 +306,9 @@ def test_interrupted_installation_leaves_nothing_running_and_what_was_there(
 ):
     """Also where the signal comes again and again while it tidies up: make hands on what its group had, and some are impatient."""
     with index(hanging(tmp_path / "asked")) as where:
-        settings = {**ready.settings, **from_index(f"http://{where}/simple", PIP_TIMEOUT="60")}
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        settings = {**ready.settings, **from_index(f"http://{where}/simple", PIP_TIMEOUT="60", TMPDIR=str(scratch))}
         making = subprocess.Popen(
             ready.command(*LOAD),
             cwd=ready.path,
@@ -313,6 +326,7 @@ def test_interrupted_installation_leaves_nothing_running_and_what_was_there(
     assert making.returncode != 0
     assert "rehearse: interrupted; the next make goes on with .venv\n" in err
     assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert list(scratch.iterdir()) == []
     assert ready.make("setup").said == []
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -127,6 +128,8 @@ def test_terminal_shows_one_line_that_is_rewritten(ready: Checkout):
     assert rewritten[:2] == ["", "adding load to .venv"]
     assert last == ".venv is ready: 2 packages installed"
     assert any("milk" in one for one in rewritten), (rewritten, ready.log)
+    counted = {found[1] for one in rewritten if (found := re.search(r": (\S+) \(p", one))}
+    assert counted == {"milk", "rehearse"}, ready.log
     assert "\n" not in shown.decode().removesuffix("\r\n")
     assert max(map(len, rewritten)) < 40
 
