@@ -1,5 +1,5 @@
 """The first README command on a fresh clone: in a path with blanks and brackets, as another user than root, with each Python that
-is here."""
+is here, over a slow link."""
 
 import json
 import os
@@ -7,14 +7,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.install.progress import AGAIN_TOLD
+from tests.machines.slow_link import slow_index
 from tests.machines.table import PROXIES, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+BEFORE = (
+    136.7e6  # bytes that the first command fetched when it installed the tools of tests and of load, too: 112 packages
+)
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 NOBODY = 65534
 
@@ -58,14 +64,16 @@ def cloned(to: Path) -> Path:
     return to
 
 
-def rehearsed(checkout: Path, *, python: str, front: tuple[str, ...] = (), **environment: str) -> None:
-    """`make rehearse` of the short scenario is met, and says nothing of its installation but a line."""
-    usual = {name: value for name, value in os.environ.items() if name not in (*PROXIES, "VIRTUAL_ENV", "PYTHONPATH")}
+def rehearsed(checkout: Path, *, python: str, front: tuple[str, ...] = (), **environment: str) -> str:
+    """`make rehearse` of the short scenario is met, and says nothing of its installation but a line; what it wrote to stderr."""
+    kept = {name: value for name, value in os.environ.items() if name not in (*PROXIES, "VIRTUAL_ENV", "PYTHONPATH")}
+    if any(name.startswith("PIP_") for name in environment):
+        kept = {name: value for name, value in kept.items() if not name.startswith(("PIP_", "UV_"))}
     command = [*front, "make", "rehearse", f"PYTHON={python}", "RUNTIME=process", "SCENARIO=tests/machines/quick.yaml"]
     done = subprocess.run(
         command,
         cwd=checkout,
-        env={**usual, **environment},
+        env={**kept, **environment},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -76,6 +84,7 @@ def rehearsed(checkout: Path, *, python: str, front: tuple[str, ...] = (), **env
     assert "WARNING" not in done.stdout + done.stderr
     (result,) = (checkout / ".rehearsal/runs").glob("*/on-this-machine/result.json")
     assert json.loads(result.read_text(encoding="utf-8"))["verdict"] == "met"
+    return done.stderr
 
 
 def test_path_with_blanks_brackets_and_korean_is_a_path(place: Path):
@@ -113,3 +122,27 @@ def test_python_rehearses(version: str, place: Path):
     if (python := find_python(version)) is None:
         pytest.skip(f"there is no Python {version} here")
     rehearsed(cloned(place / "clone"), python=python)
+
+
+# ---- a slow link
+
+
+def fetched(checkout: Path, to: Path) -> None:
+    """All that the first command installs, and what makes the checkout itself installable."""
+    build = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    for wanted in ([".", "-c", "constraints.txt"], build):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(to), *wanted]
+        subprocess.run(command, cwd=checkout, check=True)
+
+
+def test_slow_link_carries_half_of_what_it_did_and_the_screen_has_a_line(place: Path):
+    checkout, wheels = cloned(place / "clone"), place / "wheels"
+    fetched(checkout, wheels)
+    with slow_index(wheels, drops="flask") as (url, link):
+        settings = {"PIP_INDEX_URL": url, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
+        said = rehearsed(checkout, python=sys.executable, **settings, REHEARSE_INSTALLER="pip")
+    assert link.dropped == {"flask"}
+    assert link.sent < BEFORE / 2, sorted(link.files)
+    assert len({name.partition("-")[0] for name in link.files}) <= 112 / 2, sorted(link.files)
+    assert said.splitlines()[:2] == ["making .venv (once)", f"making .venv{AGAIN_TOLD}"]
+    assert ".venv" not in "".join(said.splitlines()[2:])

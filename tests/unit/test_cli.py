@@ -389,6 +389,18 @@ def test_up_prints_what_a_shell_can_eval(place: Path):
     assert rehearse(place, "down").code == 0
 
 
+def test_up_that_is_said_again_tells_of_the_one_that_runs(place: Path):
+    up = ("up", "--runtime", "process", "--detach", "--port")
+    first = rehearse(place, *up, "0")
+    (port,) = (one.stem for one in (place / ".rehearsal/emulators").glob("*.json"))
+    again, otherwise = rehearse(place, *up, port), rehearse(place, *up, port, "--compress", "2")
+    assert rehearse(place, "down").code == 0
+    assert (again.code, again.out) == (0, first.out)
+    assert re.fullmatch(rf"http://127\.0\.0\.1:{port} runs already \(pid \d+\)\n", again.err)
+    assert (otherwise.code, otherwise.out) == (2, "")
+    assert f"rehearse: http://127.0.0.1:{port} runs already, with other options (pid " in otherwise.err
+
+
 def test_emulator_in_front_ends_on_sigterm_and_leaves_nothing(place: Path):
     emulator = subprocess.Popen(
         command("up", "--port", "0", "--runtime", "process"),
