@@ -317,6 +317,23 @@ def test_state_directory_with_an_impossible_name_is_one_line(place: Path):
     assert (said.code, said.error.endswith("cannot be made: File name too long")) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "words", [("--delegate", "http://[::1"), ("--delegate", "http://a:99999"), ("--delegate", "a")]
+)
+def test_delegate_that_is_no_url_is_refused(place: Path, words: tuple[str, ...]):
+    said = rehearse(place, "up", "--port", "0", "--runtime", "process", *words)
+    assert said.code == 2
+    assert said.err.endswith(f"rehearse: --delegate {words[1]}: it must be moto or a URL\n")
+
+
+def test_dashboard_of_runs_that_cannot_be_is_refused(place: Path):
+    (place / "file").touch()
+    said = rehearse(place, "dashboard", "--port", "0", "--runs", "file/runs")
+    assert said.code == 2
+    assert "rehearse: the directory of the runs" in said.err
+    assert len(said.err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("verb", ["status", "down"])
 def test_no_emulator_says_how_to_start_one(place: Path, verb: str):
     said = rehearse(place, verb)
