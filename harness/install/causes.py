@@ -12,6 +12,11 @@ NO_ANSWER = (
     "NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|RemoteDisconnected|[Cc]onnection (?:reset|refused)|"
     r"connection error|didn't respond within|Network is unreachable|name resolution|tcp connect error|dns error|operation timed out"
 )
+# In the middle of a file pip does not try again, and has no words of its own for it.
+BROKEN_OFF = (
+    r"Wheel '[^']*' located at \S+ is invalid|DO NOT MATCH THE HASHES|IncompleteRead|[Ii]ncomplete.?[Dd]ownload|"
+    r"exceptions\.(?:ReadTimeoutError|ProtocolError|ChunkedEncodingError)"
+)
 # The source distribution that is named last before what follows.
 NAMED = r"(?:Downloading|Processing|Using cached) (?:.*/)?(?P<name>[\w.-]+?)-\d\S*\.(?:tar\.gz|zip)\b"
 LAST_SOURCE = NAMED + r"(?![\s\S]*\.(?:tar\.gz|zip)\b)[\s\S]*"
@@ -27,7 +32,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "Python {python} has no venv module: install it (Debian: apt install python{python}-venv), or name another by make PYTHON=...",
     ),
     (
-        GIVEN_UP + f"connect to proxy.*(?:{NO_ANSWER})",
+        GIVEN_UP + f"connect to proxy(?!.*Tunnel connection failed).*(?:{NO_ANSWER}|TimeoutError)",
         "the proxy on the way to the package index does not answer: HTTPS_PROXY, or `pip config list`, names it",
     ),
     (
@@ -50,6 +55,11 @@ CAUSES: tuple[tuple[str, str], ...] = (
     (
         GIVEN_UP + f"(?:{NO_ANSWER})",
         "the package index does not answer: is there a network? A proxy is named by HTTPS_PROXY, an index of your own by PIP_INDEX_URL",
+    ),
+    (
+        BROKEN_OFF,
+        "a file from the package index broke off on the way, or is not the one it promised: say make again, or name another index by "
+        "PIP_INDEX_URL",
     ),
     (
         r"The index url \"(?P<name>[^\"]*)\" seems invalid",

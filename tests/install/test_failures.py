@@ -1,10 +1,13 @@
 """What goes wrong while something is installed: one line in our words, and nothing half-made is believed to be whole."""
 
+import hashlib
 import http.server
 import os
 import resource
 import signal
+import socket
 import ssl
+import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -115,6 +118,19 @@ def test_proxy_that_is_gone_is_told_as_such(ready: Checkout):
     assert done.said.count(f"adding load to .venv{AGAIN_TOLD}") == 1
 
 
+def test_proxy_that_is_silent_is_told_as_gone(ready: Checkout, tmp_path: Path):
+    with index(hanging(tmp_path / "asked")) as where:
+        settings = from_index("https://index.invalid/simple", PIP_PROXY=f"http://{where}", PIP_TIMEOUT="1")
+        done = ready.make(*LOAD, **settings)
+    refused(ready, done, "the proxy on the way to the package index does not answer")
+
+
+def test_proxy_that_says_it_was_refused_itself_is_one_that_refuses():
+    inner = "OSError('Tunnel connection failed: 503 Connection refused')"
+    told = f"Max retries exceeded (Caused by ProxyError('Cannot connect to proxy.', {inner}))"
+    assert "index refuses" in causes.words([told], python="3.11", place=".venv")
+
+
 def test_certificate_that_is_not_trusted_is_told(ready: Checkout, tmp_path: Path):
     made = self_signed("arn", ["localhost"])
     (tmp_path / "both.pem").write_text(made.chain + made.key, encoding="utf-8")
@@ -139,6 +155,41 @@ def test_index_without_the_package_is_told(ready: Checkout):
     with index(status(404)) as where:
         done = ready.make(*LOAD, **from_index(f"http://{where}/simple"))
     refused(ready, done, "the package index has no milk", "PIP_INDEX_URL")
+
+
+def reset(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(handler.connection.detach())
+
+
+BREAKS: dict[str, Callable[[http.server.BaseHTTPRequestHandler], object]] = {
+    "ends": lambda handler: None,
+    "is reset": reset,
+    "stands still": lambda handler: handler.connection.recv(1),
+}
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+@pytest.mark.parametrize("how", BREAKS)
+def test_file_that_breaks_off_in_the_middle_is_told(ready: Checkout, how: str, hashed: bool):
+    """Of pip's own words for it one tells of hashes that somebody may have tampered with, another is a traceback."""
+    whole = wheel(ready.wheels, "milk", size=1_000_000).read_bytes()
+    link = "/milk-1.0-py3-none-any.whl" + f"#sha256={hashlib.sha256(whole).hexdigest()}" * hashed
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        is_file = handler.path.endswith(".whl")
+        body = whole if is_file else f'<a href="{link}">milk-1.0-py3-none-any.whl</a>'.encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/zip" if is_file else "text/html")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[: len(body) // 2] if is_file else body)
+        if is_file:
+            BREAKS[how](handler)
+
+    with index(answer) as where:
+        done = ready.make(*LOAD, **from_index(f"http://{where}/simple", PIP_TIMEOUT="1"))
+    refused(ready, done, "a file from the package index broke off on the way", "make again")
 
 
 # ---- the packages
