@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupted)
+        elif number == signal.SIGINT:
+            signal.signal(number, _ignored)
     try:
         _install(asked.into, extras, asked.made_from)
     except Refused as error:
@@ -63,6 +65,10 @@ def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
     for one in ENDING:
         signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _ignored(number: int, frame: FrameType | None) -> None:
+    """In a shell's background. Unlike SIG_IGN it is not inherited: pip removes its temporary files on SIGINT alone."""
 
 
 def _install(into: Path, extras: tuple[str, ...], made_from: str | None) -> None:

@@ -350,10 +350,17 @@ def hanging(path: Path) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
     return answer
 
 
+IN_BACKGROUND = ("/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh")  # a shell has what it starts with & ignore SIGINT
+
+
 @pytest.mark.parametrize("times", [1, 200])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "front"),
+    [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGTERM, IN_BACKGROUND)],
+    ids=["SIGINT", "SIGTERM", "in-background"],
+)
 def test_interrupted_installation_leaves_nothing_running_and_what_was_there(
-    ready: Checkout, tmp_path: Path, number: signal.Signals, times: int
+    ready: Checkout, tmp_path: Path, number: signal.Signals, front: tuple[str, ...], times: int
 ):
     """Also where the signal comes again and again while it tidies up: make hands on what its group had, and some are impatient."""
     with index(hanging(tmp_path / "asked")) as where:
@@ -361,7 +368,7 @@ def test_interrupted_installation_leaves_nothing_running_and_what_was_there(
         scratch.mkdir()
         settings = {**ready.settings, **from_index(f"http://{where}/simple", PIP_TIMEOUT="60", TMPDIR=str(scratch))}
         making = subprocess.Popen(
-            ready.command(*LOAD),
+            [*front, *ready.command(*LOAD)],
             cwd=ready.path,
             env=settings,
             stderr=subprocess.PIPE,
