@@ -195,23 +195,20 @@ def do_up(asked: argparse.Namespace) -> int:
     from harness.targets import starting
 
     command = starting.command(_home(), "--port", str(asked.port), "--runtime", asked.runtime)
-    command += ["--compress", f"{asked.compress:g}", "--delegate", asked.delegate, "--bind", asked.bind]
+    command += ["--compress", f"{asked.compress:g}", "--delegate", asked.delegate]
     command += [word for drive in asked.drive for word in ("--drive", drive)]
+    command += ["--bind", asked.bind]
     if asked.bind != "127.0.0.1":
         print(EXPOSED.format(bind=asked.bind, port=asked.port), file=sys.stderr, flush=True)
     if not asked.detach:
         os.execve(command[0], command, starting.in_the_foreground())
-    return _detached(command, asked.port)
+    return _detached(command)
 
 
-def _detached(command: Sequence[str], port: int) -> int:
+def _detached(command: Sequence[str]) -> int:
     """Start an emulator that outlives this command, and say how a shell reaches it. Raises HarnessError where it does not start."""
     from harness.targets import emulators, starting
 
-    if there := emulators.started_by(command, _home(), port):
-        print(f"{there.endpoint} runs already (pid {there.pid})", file=sys.stderr, flush=True)
-        print(*starting.shell_lines(there.endpoint), sep="\n", flush=True)
-        return EXIT_MET
     process, log = starting.start(command, _home() / "emulator.log")
     endpoint = starting.ready(process, log)
     status = emulators.ask(endpoint, "/_rehearsal/status")

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from harness import clock, directory, journal
+from harness import clock, journal
 from harness.dashboard import guard
 from harness.dashboard.actions import Starter, act
 from harness.dashboard.channel import EVERY, Channel
@@ -263,7 +263,5 @@ async def _serve(asked: Asked) -> None:
 
 
 def serve(asked: Asked) -> None:
-    """Until Ctrl-C; a run that it started is asked to clean up first. Raises UsageError where there can be no runs to follow."""
-    if not asked.runs.is_dir():
-        directory.made(asked.runs, "the directory of the runs")
+    """Until Ctrl-C; a run that it started is asked to clean up first."""
     asyncio.run(_serve(asked))

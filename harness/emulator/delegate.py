@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -58,7 +57,7 @@ def delegate_of(name: str, drives: Mapping[str, str] | None = None) -> Delegate:
         return Driven(delegate_of(name), {service: Upstream(url) for service, url in drives.items()})
     if name == "moto":
         return Moto()
-    if is_endpoint(name):
+    if name.startswith(("http://", "https://")):
         return Upstream(name.rstrip("/"))
     raise UsageError(f"--delegate {name}: it must be moto or a URL")
 
@@ -180,20 +179,12 @@ def drives_of(given: Sequence[str]) -> dict[str, str]:
     drives: dict[str, str] = {}
     for word in given:
         services, _, url = word.partition("=")
-        if not is_endpoint(url):
+        if not url.startswith(("http://", "https://")):
             raise UsageError(f"--drive {word}: it must be SERVICE,SERVICE=URL")
         drives |= {service.strip(): url.rstrip("/") for service in services.split(",")}
     if drives and (drives.keys() != DRIVABLE or len(set(drives.values())) > 1):
         raise UsageError("--drive: ecs and elbv2 are executed by another endpoint together, or not at all")
     return drives
-
-
-def is_endpoint(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # half an address, or a port beyond all ports
-        return False
 
 
 def response_of(answer: WireAnswer) -> web.Response:

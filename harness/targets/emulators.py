@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import psutil
 
 from harness import owner, proxies
 from harness.errors import TargetUnavailable, UsageError
-from harness.targets.starting import MODULE, STOPS_WITHIN
+from harness.targets.starting import STOPS_WITHIN
 
 RUNNER = "REHEARSAL_RUNNER"  # in the environment of an emulator that belongs to one run, which it names
 ASK_TIMEOUT = 10.0
@@ -55,7 +54,7 @@ def _alive(pid: int) -> psutil.Process | None:
     """The emulator's process; None where the pid is nobody's, or another program's by now."""
     try:
         process = psutil.Process(pid)
-        ours = any(MODULE in word for word in process.cmdline())
+        ours = any("harness.emulator" in word for word in process.cmdline())
         return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
@@ -73,32 +72,6 @@ def orphaned(process: psutil.Process) -> bool:
 def mark() -> dict[str, str]:
     """The environment that ties an emulator to this process."""
     return {RUNNER: owner.this_process()}
-
-
-def started_by(command: Sequence[str], home: Path, port: int) -> Emulator | None:
-    """The emulator of `home` that listens on `port`. Raises UsageError where another command than this one started it."""
-    there = next((one for one in running(home) if one.port == port), None)
-    if there is None:
-        return None
-    try:
-        its_own = psutil.Process(there.pid).cmdline()
-    except psutil.Error:  # it ended in between
-        return None
-    if _options(its_own) != _options(command):
-        raise UsageError(
-            f"{there.endpoint} runs already, with other options (pid {there.pid}): first stop it by rehearse down, or name another --port"
-        )
-    return there
-
-
-def _options(command: Sequence[str]) -> list[str]:
-    """Of an emulator, but for its port: 0 is one of many."""
-    words = list(command)
-    for name in ("--home", "--port"):
-        if name not in words:
-            return words
-    del words[words.index("--port") : words.index("--port") + 2]
-    return words[words.index("--home") :]
 
 
 def the_one(home: Path, port: int | None) -> Emulator:

@@ -12,7 +12,6 @@ from pathlib import Path
 from harness import directory, interpreter, proxies, signs
 from harness.errors import EXIT_USAGE, TargetUnavailable, UsageError
 
-MODULE = "harness.emulator"
 REGION = "us-east-1"
 SECRETS = ("LOCALSTACK_AUTH_TOKEN",)  # LocalStack's own container gets it, and nobody else
 STOPS_WITHIN = 20.0
@@ -26,7 +25,7 @@ IN_THE_WAY = (
 
 
 def command(home: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", MODULE, "--home", str(home), *options]
+    return [sys.executable, "-m", "harness.emulator", "--home", str(home), *options]
 
 
 def inherited() -> dict[str, str]:

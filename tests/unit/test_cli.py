@@ -317,23 +317,6 @@ def test_state_directory_with_an_impossible_name_is_one_line(place: Path):
     assert (said.code, said.error.endswith("cannot be made: File name too long")) == (2, True)
 
 
-@pytest.mark.parametrize(
-    "words", [("--delegate", "http://[::1"), ("--delegate", "http://a:99999"), ("--delegate", "a")]
-)
-def test_delegate_that_is_no_url_is_refused(place: Path, words: tuple[str, ...]):
-    said = rehearse(place, "up", "--port", "0", "--runtime", "process", *words)
-    assert said.code == 2
-    assert said.err.endswith(f"rehearse: --delegate {words[1]}: it must be moto or a URL\n")
-
-
-def test_dashboard_of_runs_that_cannot_be_is_refused(place: Path):
-    (place / "file").touch()
-    said = rehearse(place, "dashboard", "--port", "0", "--runs", "file/runs")
-    assert said.code == 2
-    assert "rehearse: the directory of the runs" in said.err
-    assert len(said.err.splitlines()) == 1
-
-
 @pytest.mark.parametrize("verb", ["status", "down"])
 def test_no_emulator_says_how_to_start_one(place: Path, verb: str):
     said = rehearse(place, verb)
@@ -404,18 +387,6 @@ def test_up_prints_what_a_shell_can_eval(place: Path):
     )  # fmt: skip
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+ test\n", shown.stdout)
     assert rehearse(place, "down").code == 0
-
-
-def test_up_that_is_said_again_tells_of_the_one_that_runs(place: Path):
-    up = ("up", "--runtime", "process", "--detach", "--port")
-    first = rehearse(place, *up, "0")
-    (port,) = (one.stem for one in (place / ".rehearsal/emulators").glob("*.json"))
-    again, otherwise = rehearse(place, *up, port), rehearse(place, *up, port, "--compress", "2")
-    assert rehearse(place, "down").code == 0
-    assert (again.code, again.out) == (0, first.out)
-    assert re.fullmatch(rf"http://127\.0\.0\.1:{port} runs already \(pid \d+\)\n", again.err)
-    assert (otherwise.code, otherwise.out) == (2, "")
-    assert f"rehearse: http://127.0.0.1:{port} runs already, with other options (pid " in otherwise.err
 
 
 def test_emulator_in_front_ends_on_sigterm_and_leaves_nothing(place: Path):
