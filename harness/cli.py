@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
 
 SCENARIOS = Path("scenarios")
+USUAL_PORT = 4566
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXPOSED = (
     "careful: --bind {bind} lets everybody who reaches port {port} of this machine start processes on it; the emulator checks no "
-    "credentials"
+    "credentials\n"
 )
 
 
@@ -194,30 +195,25 @@ def do_up(asked: argparse.Namespace) -> int:
     """This process becomes the emulator, or with --detach starts it. It is the emulator that chooses the runtime, and says why."""
     from harness.targets import starting
 
-    command = starting.command(_home(), "--port", str(asked.port), "--runtime", asked.runtime)
-    command += ["--compress", f"{asked.compress:g}", "--delegate", asked.delegate]
+    port, bind = USUAL_PORT if asked.port is None else asked.port, asked.bind or "127.0.0.1"
+    command = starting.command(_home(), "--port", str(port), "--runtime", asked.runtime or "auto")
+    command += ["--compress", f"{asked.compress or 1:g}", "--delegate", asked.delegate or "moto", "--bind", bind]
     command += [word for drive in asked.drive for word in ("--drive", drive)]
-    command += ["--bind", asked.bind]
-    if asked.bind != "127.0.0.1":
-        print(EXPOSED.format(bind=asked.bind, port=asked.port), file=sys.stderr, flush=True)
+    exposed = "" if bind == "127.0.0.1" else EXPOSED.format(bind=bind, port=port)
     if not asked.detach:
+        print(exposed, end="", file=sys.stderr, flush=True)
         os.execve(command[0], command, starting.in_the_foreground())
-    return _detached(command)
+    return _detached(asked, command, exposed)
 
 
-def _detached(command: Sequence[str]) -> int:
-    """Start an emulator that outlives this command, and say how a shell reaches it. Raises HarnessError where it does not start."""
-    from harness.targets import emulators, starting
+def _detached(asked: argparse.Namespace, command: Sequence[str], exposed: str) -> int:
+    """One that runs already is as good as a new one, where it runs with what is asked for."""
+    from harness.targets import detached
 
-    process, log = starting.start(command, _home() / "emulator.log")
-    endpoint = starting.ready(process, log)
-    status = emulators.ask(endpoint, "/_rehearsal/status")
-    try:
-        print(f"{status['runtime']} runtime ({status['runtime_why']})", file=sys.stderr, flush=True)
-        print(*starting.shell_lines(endpoint), sep="\n", flush=True)
-    except OSError:  # nobody was told where it is
-        starting.stop(process)
-        raise
+    given = {name: getattr(asked, name) for name in ("runtime", "compress", "delegate", "drive", "bind")}
+    if not detached.runs_already(_home(), asked.port, USUAL_PORT, given):
+        print(exposed, end="", file=sys.stderr, flush=True)
+        detached.up(_home(), command)
     return EXIT_MET
 
 
@@ -430,16 +426,15 @@ def _speaks(one: argparse.ArgumentParser) -> None:
 def _emulator_parsers(verbs: argparse._SubParsersAction[_Parser]) -> None:
     one = verbs.add_parser("up", help="the emulator as an AWS endpoint")
     one.set_defaults(verb=do_up)
-    one.add_argument("--port", type=_port, default=4566)
-    one.add_argument("--runtime", choices=("auto", "docker", "process"), default="auto")
-    one.add_argument("--compress", type=_factor, default=1.0, metavar="N")
+    one.add_argument("--port", type=_port)
+    one.add_argument("--runtime", choices=("auto", "docker", "process"))
+    one.add_argument("--compress", type=_factor, metavar="N")
     one.add_argument(
         "--bind",
         choices=("127.0.0.1", "0.0.0.0"),
-        default="127.0.0.1",
         help="0.0.0.0 only in a container whose ports are published on the loopback of its host",
     )
-    one.add_argument("--delegate", default="moto", metavar="moto|URL")
+    one.add_argument("--delegate", metavar="moto|URL")
     one.add_argument(
         "--drive",
         action="append",

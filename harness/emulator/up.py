@@ -140,7 +140,9 @@ class Emulator:
             "services": sorted(self.cloud.services),
             "delegate": self._options.delegate,
             "compress": self._options.compress,
+            "drive": sorted(self._options.drive),
             "drives": self._drives,
+            "bind": bind.address(),
         }
 
 

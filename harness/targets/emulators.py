@@ -27,6 +27,7 @@ class Emulator:
     pid: int
     endpoint: str
     runtime: str
+    of_a_run: bool
     orphaned: bool
 
     @property
@@ -46,7 +47,8 @@ def running(home: Path) -> list[Emulator]:
         if process is None:
             path.unlink(missing_ok=True)
         else:
-            found.append(Emulator(process.pid, said["endpoint"], said.get("runtime", "?"), orphaned(process)))
+            whose = (bool(_runner(process)), orphaned(process))
+            found.append(Emulator(process.pid, said["endpoint"], said.get("runtime", "?"), *whose))
     return found
 
 
@@ -62,11 +64,16 @@ def _alive(pid: int) -> psutil.Process | None:
 
 def orphaned(process: psutil.Process) -> bool:
     """Whether it belongs to a run that is no more."""
-    try:
-        runner = process.environ().get(RUNNER, "")
-    except psutil.Error:
-        return False
+    runner = _runner(process)
     return bool(runner) and not owner.lives(runner)
+
+
+def _runner(process: psutil.Process) -> str:
+    """The run that it belongs to; empty where it belongs to none."""
+    try:
+        return str(process.environ().get(RUNNER, ""))
+    except psutil.Error:
+        return ""
 
 
 def mark() -> dict[str, str]:
