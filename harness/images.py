@@ -403,9 +403,8 @@ def wheelhouse(home: Path, requirements: Path, python: str) -> Path:
         env=interpreter.inherited(),
     )
     if done.returncode != 0:
-        raise TargetUnavailable(
-            f"no wheels for Python {python}: {(done.stderr.strip() or 'pip failed').splitlines()[-1]}"
-        )
+        said = (done.stderr.strip() or "pip failed").splitlines()[-1]
+        raise TargetUnavailable(f"no wheels for Python {python}: {proxies.masked(said)}")
     (house / ".complete").touch()
     return house
 

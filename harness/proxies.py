@@ -40,6 +40,15 @@ def is_here(url: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_url(text: str) -> bool:
+    """Whether an HTTP client could ask it at all."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def opener(url: str, *, straight: bool = False) -> OpenerDirector:
     """What opens a URL: without a proxy on this machine, or where the way is to be `straight`; else as the environment says."""
     if straight or is_here(url):
@@ -60,7 +69,10 @@ def asked_for(url: str) -> str | None:
     """The proxy that the environment (on macOS the system, where it is silent) names for a URL; None for the straight way."""
     from urllib.request import getproxies, proxy_bypass
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no URL at all: whoever asks it will say so
+        return None
     if is_here(url) or proxy_bypass(parts.netloc):
         return None
     proxy = getproxies().get(parts.scheme)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from harness import proxies
 from harness.emulator import moto_gaps, refusal
 from harness.emulator.cloud import ACCOUNT, DEFAULT_REGION, Answer, Caller, Request
 from harness.emulator.in_process import ACCOUNT_HEADER, Clients, wsgi
@@ -57,9 +58,9 @@ def delegate_of(name: str, drives: Mapping[str, str] | None = None) -> Delegate:
         return Driven(delegate_of(name), {service: Upstream(url) for service, url in drives.items()})
     if name == "moto":
         return Moto()
-    if name.startswith(("http://", "https://")):
+    if proxies.is_url(name):
         return Upstream(name.rstrip("/"))
-    raise UsageError(f"--delegate {name}: it must be moto or a URL")
+    raise UsageError(f"--delegate {proxies.masked(name)}: it must be moto or a URL")
 
 
 class Moto:
@@ -179,8 +180,8 @@ def drives_of(given: Sequence[str]) -> dict[str, str]:
     drives: dict[str, str] = {}
     for word in given:
         services, _, url = word.partition("=")
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"--drive {word}: it must be SERVICE,SERVICE=URL")
+        if not proxies.is_url(url):
+            raise UsageError(f"--drive {proxies.masked(word)}: it must be SERVICE,SERVICE=URL")
         drives |= {service.strip(): url.rstrip("/") for service in services.split(",")}
     if drives and (drives.keys() != DRIVABLE or len(set(drives.values())) > 1):
         raise UsageError("--drive: ecs and elbv2 are executed by another endpoint together, or not at all")

@@ -56,10 +56,10 @@ class Emulator:
         """Until SIGTERM, SIGINT or /_rehearsal/down. Raises HarnessError when it cannot start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
-        runtime, self.why = choose_runtime(self._options)
-        print(f"{runtime.name} runtime ({self.why})", file=sys.stderr, flush=True)
         self._drives = drives_of(self._options.drive)
         delegate = delegate_of(self._options.delegate, self._drives)
+        runtime, self.why = choose_runtime(self._options)
+        print(f"{runtime.name} runtime ({self.why})", file=sys.stderr, flush=True)
         plane = Plane(self._options.home / "logs" / "alb")
         try:
             await runtime.prepare()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from harness import clock
+from harness import clock, proxies
 from harness.errors import TargetUnavailable
 from harness.targets import emulators, starting
 from harness.targets.localstack import endpoint
@@ -98,7 +98,9 @@ def _run(command: list[str], place: Path) -> None:
             for line in (place / "making.log").read_text(errors="replace", encoding="utf-8").splitlines()
             if line.strip()
         ]
-        raise TargetUnavailable(f"localstack-core could not be installed (see {place / 'making.log'}): {said[-1]}")
+        raise TargetUnavailable(
+            f"localstack-core could not be installed (see {place / 'making.log'}): {proxies.masked(said[-1])}"
+        )
 
 
 @contextmanager
