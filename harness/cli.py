@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from harness import __version__, interpreter, signs
 from harness.aws import arguments as aws
@@ -167,9 +167,9 @@ def do_compare(asked: argparse.Namespace) -> int:
 
 def do_dashboard(asked: argparse.Namespace) -> int:
     """Until Ctrl-C."""
-    from harness import dashboard
+    from harness import dashboard, directory
 
-    runs = (asked.runs or _home() / "runs").resolve()
+    runs = (asked.runs or directory.made(_home(), "the state directory") / "runs").resolve()
     options = ("--runtime", asked.runtime)
     dashboard.serve(dashboard.Asked(runs=runs, scenarios=SCENARIOS.resolve(), port=asked.port, options=options))
     return EXIT_MET
@@ -360,6 +360,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One clear line, as for every other error."""
         raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """argparse's own is content where help and version cannot be written."""
+        print(message, end="", file=file, flush=True)
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -69,8 +69,7 @@ class Starter:
         known = self.known()
         if wanted not in known:
             raise UsageError(f"there is no scenario {wanted} in {self.scenarios}")
-        out = directory.of_a_new_run(self.runs)
-        out.mkdir(parents=True, exist_ok=True)
+        out = directory.made(directory.of_a_new_run(self.runs), "the reports' directory")
         log = out / "rehearse.log"
         command = [sys.executable, "-m", "harness.cli", "run", "--out", str(out), *self.options, str(known[wanted][0])]
         with log.open("ab") as said:

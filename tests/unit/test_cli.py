@@ -222,6 +222,27 @@ def test_state_directory_that_cannot_be_made_is_named(place: Path, words: tuple[
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("words", [("dashboard", "--port=0"), ("up", "--port=0", "--detach")])
+def test_state_directory_that_has_no_place_is_named(place: Path, words: tuple[str, ...]):
+    (place / "file").write_text("a file in the way", encoding="utf-8")
+    said = rehearse(place, *words, REHEARSAL_HOME="file/below", **NO_ENGINE)
+    assert (said.code, said.out) == (2, "")
+    assert (
+        f"the state directory {place}/file/below cannot be made (Not a directory); choose another place" in said.error
+    )
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://u:secret@[::1", "http://", "http://host:99999", "nonsense"])
+@pytest.mark.parametrize("option", ["--delegate", "--drive"])
+def test_endpoint_that_is_no_url_is_one_line(place: Path, option: str, url: str):
+    given = url if option == "--delegate" else f"ecs,elbv2={url}"
+    said = rehearse(place, "up", "--port", "0", "--runtime", "process", option, given)
+    assert (said.code, said.out) == (2, "")
+    assert f"{option} " in said.error
+    assert "URL" in said.error
+    assert "secret" not in said.error
+
+
 def test_reports_directory_that_cannot_be_made_ends_the_run_before_anything_is_deployed(place: Path):
     said = rehearse(place, "run", "--runtime", "process", write(place, EXAMPLE), "--out", "/proc/out")
     assert (said.code, said.out) == (2, "")
@@ -345,7 +366,13 @@ def test_endpoint_where_nobody_answers_is_named(place: Path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize("words", [("lint", *["a.yaml"] * 200), ("sweep",), ("doctor", "--json")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("lint", *["a.yaml"] * 200), ("sweep",), ("doctor", "--json")),
+        *(("--version",), ("--help",), ("run", "--help"), ("aws", "up", "--help")),
+    ],
+)
 def test_output_that_has_no_room_is_one_line(place: Path, words: tuple[str, ...]):
     write(place, "scenario: v2\n")
     with open("/dev/full", "wb") as full:
