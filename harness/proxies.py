@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -56,6 +57,19 @@ def opener(url: str, *, straight: bool = False) -> OpenerDirector:
     from urllib.request import build_opener
 
     return build_opener()
+
+
+@contextmanager
+def opened(url: str, timeout: float, *, straight: bool = False) -> Iterator[Any]:
+    """The answer. Raises OSError, ValueError for what is no URL; an HTTPError is an answer too, and is closed as one."""
+    from urllib.error import HTTPError
+
+    try:
+        with opener(url, straight=straight).open(url, timeout=timeout) as answer:
+            yield answer
+    except HTTPError as error:
+        error.close()
+        raise
 
 
 @cache

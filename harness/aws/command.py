@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 from botocore.exceptions import ClientError
 
@@ -311,11 +310,9 @@ def _beside(asked: argparse.Namespace, there: Deployment | None) -> tuple[bool, 
 def _caller() -> str:
     """This machine's public address, alone: the one that load balancers see, so it is not a proxy's. Raises TargetUnavailable."""
     try:
-        with proxies.opener(CALLER, straight=True).open(CALLER, timeout=10) as answer:
+        with proxies.opened(CALLER, 10, straight=True) as answer:
             return f"{answer.read().decode().strip()}/32"
     except OSError as error:
-        if isinstance(error, HTTPError):
-            error.close()
         raise TargetUnavailable(
             f"{CALLER} does not say this machine's public address, asked without a proxy ({error}): "
             "say caller_cidr in [aws] of rehearsal.toml"

@@ -7,7 +7,6 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 import psutil
@@ -96,12 +95,9 @@ def the_one(home: Path, port: int | None) -> Emulator:
 def ask(endpoint: str, path: str) -> Any:
     """The JSON answer of the emulator's own `path`. Raises TargetUnavailable where it is not one of ours, or none answers."""
     try:
-        with proxies.opener(endpoint).open(endpoint.rstrip("/") + path, timeout=ASK_TIMEOUT) as answer:
+        with proxies.opened(endpoint.rstrip("/") + path, ASK_TIMEOUT) as answer:
             return json.load(answer)
-    except HTTPError as error:
-        with error:
-            raise TargetUnavailable(f"{endpoint} is no rehearse emulator that answers ({error.reason})") from error
-    except (URLError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         reason = proxies.masked(getattr(error, "reason", error))
         raise TargetUnavailable(f"{endpoint} is no rehearse emulator that answers ({reason})") from error
 
