@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import math
 import os
 import signal
@@ -28,6 +27,7 @@ from harness.errors import (
     HarnessError,
     LeftBehind,
     UsageError,
+    lacking,
 )
 from harness.targets import TARGETS
 from harness.words import LANGUAGES, Speech, spoken
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 SCENARIOS = Path("scenarios")
 USUAL_PORT = 4566
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXPOSED = (
     "careful: --bind {bind} lets everybody who reaches port {port} of this machine start processes on it; the emulator checks no "
     "credentials\n"
@@ -67,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say_no_more()
         return EXIT_TARGET
     except Exception as error:  # noqa: BLE001 - Python's own exit code, 1, would say that an expectation was not met
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+        if said := lacking(error):
             _say_no_more()
-            _complain(f"{error.filename or 'standard output'}: {error.strerror}")
+            _complain(said)
             return EXIT_TARGET
         import traceback
 
@@ -87,7 +86,8 @@ def _complain(line: str, before: str = "") -> None:
 
 def _say_no_more() -> None:
     """What is still to be written to standard output goes nowhere: Python would try again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(OSError):  # no file can be opened any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

@@ -15,11 +15,26 @@ Outcomes are values, not exceptions: a failed deployment or an unmet expectation
 
 from __future__ import annotations
 
+import errno
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
 EXIT_MET, EXIT_UNMET, EXIT_USAGE, EXIT_TARGET, EXIT_INCONCLUSIVE, EXIT_UNSUPPORTED, EXIT_LEFT_BEHIND = range(7)
 EXIT_INTERRUPTED = 130
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def lacking(error: Exception) -> str:
+    """What the machine has too little of, where an error is no bug of ours; else empty."""
+    if not isinstance(error, OSError):
+        return ""
+    if error.errno == errno.EMFILE:
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return f"{most} open files are too few; raise the limit: ulimit -n 256"
+    return f"{error.filename or 'standard output'}: {error.strerror}" if error.errno in NO_ROOM else ""
 
 
 class HarnessError(Exception):

@@ -13,7 +13,7 @@ import uvloop
 from harness import directory, interpreter
 from harness.emulator import bind
 from harness.emulator.up import Emulator, Options, report
-from harness.errors import HarnessError
+from harness.errors import EXIT_TARGET, HarnessError, lacking
 
 
 def parse(arguments: list[str] | None = None) -> Options:
@@ -41,6 +41,11 @@ def main() -> int:
     except HarnessError as error:
         report(str(error))
         return error.exit_code
+    except OSError as error:
+        if not (said := lacking(error)):
+            raise
+        report(said)
+        return EXIT_TARGET
     return 0
 
 

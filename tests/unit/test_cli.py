@@ -382,6 +382,19 @@ def test_output_that_has_no_room_is_one_line(place: Path, words: tuple[str, ...]
     assert (done.returncode, done.stderr) == (3, b"rehearse: standard output: No space left on device\n")
 
 
+@pytest.mark.parametrize("most", [8, 12])
+@pytest.mark.parametrize("words", [("run", "a.yaml"), ("up", "--port", "0", "--detach")], ids=" ".join)
+def test_too_few_open_files_are_one_line(place: Path, words: tuple[str, ...], most: int):
+    write(place, EXAMPLE)
+    limited = ["sh", "-c", f'ulimit -n {most} && exec "$@"', "sh", *command(*words, "--runtime", "process")]
+    done = subprocess.run(
+        limited, cwd=place, capture_output=True, text=True, encoding="utf-8", timeout=60, env=environment()
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.splitlines()[-1].endswith(f"{most} open files are too few; raise the limit: ulimit -n 256")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     "words", [("run", "a.yaml"), ("up", "--port", "0"), ("up", "--port", "0", "--detach")], ids=" ".join
 )
