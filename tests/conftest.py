@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness import images
 
@@ -17,6 +18,9 @@ for told_by_make in (
     "MAKELEVEL",
 ):  # a make that a test runs is no part of the one that runs the tests
     os.environ.pop(told_by_make, None)
+# How long an example takes is the machine's, and what else it does.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 # A shell starts what it puts in the background deaf to Ctrl-C, and so would be the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -70,7 +70,7 @@ def start_emulator(home: Path, *arguments: str) -> Running:
 
 def stop_emulator(running: Running) -> None:
     running.process.terminate()
-    assert running.process.wait(20) == 0
+    assert running.process.wait(60) == 0
     assert running.process.stdout is not None
     running.process.stdout.close()
 

@@ -106,8 +106,8 @@ def test_tasks_that_nobody_stops_end_by_themselves(site: Site):
     told = {TASK_PLAN: json.dumps(plan_of(site.port, workers=1).told()), "HOST": "127.0.0.1", "PORT": port}
     with task(**told, **{TASK_SECONDS: "3"}) as master, task(**{TASK_MASTER: f"127.0.0.1:{port}"}) as worker:
         try:
-            out, _ = master.communicate(timeout=30)
-            assert (master.returncode, worker.wait(30)) == (0, 0), "the worker ends with its master"
+            out, _ = master.communicate(timeout=120)
+            assert (master.returncode, worker.wait(60)) == (0, 0), "the worker ends with its master"
         finally:
             for one in (master, worker):
                 one.kill()
