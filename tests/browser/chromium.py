@@ -76,10 +76,11 @@ class Browser:
         return str(self.js("return document.querySelector(arguments[0]).textContent", selector))
 
     def until(self, script: str, within: float = 15.0) -> Any:
-        """The first true value of a script, asked again and again; fails with the script and the console's words."""
+        """The first true value of a script, asked again and again; fails with the script, the console's words and the page's."""
         end = clock.monotonic() + within
         while not (value := self.js(f"return {script}")):
-            assert clock.monotonic() < end, f"never true: {script}; {self.errors()}"
+            shown = "" if clock.monotonic() < end else self.js("return document.body.innerText")
+            assert clock.monotonic() < end, f"never true: {script}; {self.errors()}; {shown}"
             clock.pause(0.05)
         return value
 
