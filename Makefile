@@ -34,7 +34,7 @@ rehearse: setup  ## run the core scenarios (or SCENARIO="a.yaml b.yaml") on TARG
 
 .PHONY: test
 test: setup-dev  ## the tests, under 8 minutes
-	@$(PYTEST) -m 'not slow' -n 6 --dist loadfile  # most of them wait
+	@$(PYTEST) -m 'not slow' -n 3 --dist loadfile
 
 .PHONY: test-slow
 test-slow: setup-dev  ## the long tests: soak, kills, the core pack on containers
