@@ -34,10 +34,9 @@ def _last(seen: ecs.ServiceView) -> str:
 def _no_answer(url: str) -> str:
     """Asked as the users will ask, who go through no proxy."""
     try:
-        with proxies.opener(url, straight=True).open(url, timeout=5) as answer:
+        with proxies.opened(url, 5, straight=True) as answer:
             return "" if answer.status < 400 else f"{url} answers {answer.status}"
     except urllib.error.HTTPError as error:
-        with error:
-            return f"{url} answers {error.code}"
+        return f"{url} answers {error.code}"
     except (OSError, http.client.HTTPException) as error:
         return f"{url} does not answer ({error})"

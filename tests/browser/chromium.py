@@ -79,8 +79,10 @@ class Browser:
         """The first true value of a script, asked again and again; fails with the script, the console's words and the page's."""
         end = clock.monotonic() + within
         while not (value := self.js(f"return {script}")):
-            shown = "" if clock.monotonic() < end else self.js("return document.body.innerText")
-            assert clock.monotonic() < end, f"never true: {script}; {self.errors()}; {shown}"
+            if clock.monotonic() >= end:
+                raise AssertionError(
+                    f"never true: {script}; {self.errors()}; {self.js('return document.body.innerText')}"
+                )
             clock.pause(0.05)
         return value
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.targets import emulators, local
+from tests.unit.test_load import free_port
 
 
 @pytest.fixture
@@ -18,12 +18,6 @@ def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "state"
     for one in emulators.running(tmp_path / "state"):
         emulators.stop(one.pid)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def up(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
