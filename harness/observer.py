@@ -63,6 +63,7 @@ class Observer:
         self._followed: list[str] = []
         self._finished_at: dict[str, float] = {}
         self._last: dict[object, object] = {}
+        self._alarm_history = cloudwatch.AlarmHistory(self._session, list(stack.alarms.values()))
         self._sides: dict[str, Side] = {}
         self._stopped_tasks: set[str] = set()
         self._troubles: set[str] = set()
@@ -247,8 +248,8 @@ class Observer:
         if not self._stack.alarms:
             return
         short = {full: name for name, full in self._stack.alarms.items()}
-        for seen in cloudwatch.alarms(self._session, list(short)):
-            if seen.state in ("OK", "ALARM", "INSUFFICIENT_DATA") and self._changed(("alarm", seen.name), seen.state):
+        for seen in self._alarm_history.look():
+            if seen.state in ("OK", "ALARM", "INSUFFICIENT_DATA"):
                 self._write(
                     AlarmSeen.model_validate(
                         {

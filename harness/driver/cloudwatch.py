@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from harness import clock
 from harness.driver.session import Session, key_value
 from harness.driver.undo import Undo
+from harness.errors import StepFailed
 from harness.scenario import Alarm
 
 NAMESPACE = "AWS/ApplicationELB"
@@ -89,6 +94,55 @@ def alarms(session: Session, names: Sequence[str]) -> list[AlarmView]:
             reason=one.get("StateReason", ""),
         )
         for one in answer["MetricAlarms"]
+    ]
+
+
+class AlarmHistory:
+    """The states of some alarms, each change once, however short: DescribeAlarms shows the present, and an alarm can be red and
+    green again between two looks at it. Its history is read only where StateUpdatedTimestamp has moved."""
+
+    def __init__(self, session: Session, names: Sequence[str]) -> None:
+        self._session, self._names = session, tuple(names)
+        self._last: dict[str, AlarmView] = {}
+
+    def look(self) -> Iterator[AlarmView]:
+        """What is new, of each alarm oldest first. Raises ClientError or StepFailed, as Session.call does; where only the history
+        cannot be read, after all that DescribeAlarms shows."""
+        failed: Exception | None = None
+        for now in alarms(self._session, self._names):
+            before = self._last.get(now.name)
+            if before is not None and now.since > before.since:
+                try:
+                    yield from self._differing(_changes(self._session, now.name, before.since))
+                except (ClientError, StepFailed) as error:
+                    failed = error
+            yield from self._differing([now])
+            self._last[now.name] = now
+        if failed is not None:
+            raise failed
+
+    def _differing(self, views: Sequence[AlarmView]) -> Iterator[AlarmView]:
+        for view in views:
+            before = self._last.get(view.name)
+            if before is None or view.state != before.state:
+                self._last[view.name] = view
+                yield view
+
+
+def _changes(session: Session, name: str, since: float) -> list[AlarmView]:
+    """Of one alarm, oldest first (API_DescribeAlarmHistory): at most 100, what CloudWatch gives at once."""
+    answer = session.call(
+        "cloudwatch",
+        "describe_alarm_history",
+        AlarmName=name,
+        HistoryItemType="StateUpdate",
+        StartDate=clock.utc(since),
+        ScanBy="TimestampAscending",
+    )
+    return [
+        AlarmView(name, new["stateValue"], item["Timestamp"].timestamp(), new.get("stateReason", ""))
+        for item in answer["AlarmHistoryItems"]
+        for new in (json.loads(item["HistoryData"])["newState"],)
     ]
 
 
