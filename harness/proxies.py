@@ -61,7 +61,9 @@ def opener(url: str, *, straight: bool = False) -> OpenerDirector:
 
 @contextmanager
 def opened(url: str, timeout: float, *, straight: bool = False) -> Iterator[Any]:
-    """The answer. Raises OSError, ValueError for what is no URL; an HTTPError is an answer too, and is closed as one."""
+    """The answer. Raises OSError, also of who speaks no HTTP, ValueError for what is no URL; an HTTPError is an answer too, and is
+    closed as one."""
+    from http.client import HTTPException
     from urllib.error import HTTPError
 
     try:
@@ -70,6 +72,10 @@ def opened(url: str, timeout: float, *, straight: bool = False) -> Iterator[Any]
     except HTTPError as error:
         error.close()
         raise
+    except HTTPException as error:
+        if isinstance(error, OSError):  # who hung up may well speak it
+            raise
+        raise OSError(f"no HTTP: {str(error).strip() or type(error).__name__}") from error
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import urllib.error
 
 from harness import proxies
@@ -38,5 +37,5 @@ def _no_answer(url: str) -> str:
             return "" if answer.status < 400 else f"{url} answers {answer.status}"
     except urllib.error.HTTPError as error:
         return f"{url} answers {error.code}"
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
         return f"{url} does not answer ({error})"

@@ -4,8 +4,10 @@ import os
 import re
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -314,6 +316,24 @@ def test_reader_that_goes_away_is_no_success(place: Path):
 
 
 # ---- the environment: exit code 3
+
+
+class Greeter(socketserver.BaseRequestHandler):
+    """Says what it is before it was asked anything, as an SSH server does."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+        self.request.recv(4096)
+
+
+def test_endpoint_that_speaks_no_http_is_named(place: Path):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        said = rehearse(place, "run", write(place, EXAMPLE), "--endpoint", endpoint)
+        server.shutdown()
+    assert said.code == 3
+    assert f"{endpoint} is no rehearse emulator that answers (no HTTP: SSH-2.0-OpenSSH_9.2)" in said.error
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
