@@ -33,8 +33,10 @@ rehearse: setup  ## run the core scenarios (or SCENARIO="a.yaml b.yaml") on TARG
 	@$(BIN)/rehearse run --target $(TARGET) --runtime $(RUNTIME) $(SCENARIO)
 
 .PHONY: test
+# In the order of the folders: xdist would keep the files with few tests, which are the long ones, for the end, and then one worker
+# is left alone with them.
 test: setup-dev  ## the tests, under 8 minutes
-	@$(PYTEST) -m 'not slow' -n 3 --dist loadfile
+	@$(PYTEST) -m 'not slow' -n 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-slow
 test-slow: setup-dev  ## the long tests: soak, kills, the core pack on containers

@@ -23,19 +23,25 @@ def lives(owner: str) -> bool:
     """Whether the process that `this_process` named is still there. False for anything else."""
     pid, _, started = owner.partition(":")
     try:
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) < CLOCK_SET
+        process = psutil.Process(int(pid))
+        return abs(process.create_time() - float(started)) < CLOCK_SET and runs(process)
     except (ValueError, psutil.NoSuchProcess):
         return False
 
 
-def wait_for_the_end(killed: Sequence[psutil.Process]) -> None:
-    """A moment: the kernel ends what was killed when it comes to it, and whoever looks again must not find it."""
-    deadline = clock.monotonic() + KILLED_WITHIN
-    while any(map(_runs, killed)) and clock.monotonic() < deadline:
+def ended(processes: Sequence[psutil.Process], within: float = KILLED_WITHIN) -> bool:
+    """Wait until they have ended, `within` seconds at most; whether they have. psutil's own wait is for the reaping of those that
+    another process started, and the first process of a container may do that late, or never."""
+    deadline = clock.monotonic() + within
+    while still := any(map(runs, processes)):
+        if clock.monotonic() >= deadline:
+            break
         clock.pause(0.01)
+    return not still
 
 
-def _runs(process: psutil.Process) -> bool:
+def runs(process: psutil.Process) -> bool:
+    """A zombie does not: nobody has asked for its exit code yet, and that is all."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -51,7 +51,7 @@ def sweep(home: Path) -> list[str]:
             continue
         killed.append(process)
         removed.append(f"process {process.pid}: {name}")
-    owner.wait_for_the_end(killed)
+    owner.ended(killed)
     return removed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from dataclasses import dataclass
@@ -107,11 +108,11 @@ def stop(pid: int) -> bool:
     process = _alive(pid)
     if process is None:
         return True
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOPS_WITHIN)
-    except psutil.TimeoutExpired:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGTERM)
+    if owner.ended([process], STOPS_WITHIN):
+        return True
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.kill()
-        process.wait(5)
-        return False
-    return True
+    owner.ended([process])
+    return False

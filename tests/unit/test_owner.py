@@ -39,8 +39,17 @@ def test_what_names_no_process_does_not_live(told: str):
 def test_what_was_killed_is_waited_for_also_where_nobody_reaps_it():
     with subprocess.Popen(["sleep", "60"]) as mine:
         known = psutil.Process(mine.pid)
+        told = f"{mine.pid}:{known.create_time():.2f}"
+        assert owner.lives(told)
         mine.kill()
-        owner.wait_for_the_end([known])
+        assert owner.ended([known])
         assert known.status() == psutil.STATUS_ZOMBIE
-    owner.wait_for_the_end([known])
+        assert not owner.lives(told)
+    assert owner.ended([known])
     assert not known.is_running()
+
+
+def test_what_goes_on_running_has_not_ended():
+    with subprocess.Popen(["sleep", "60"]) as mine:
+        assert not owner.ended([psutil.Process(mine.pid)], within=0.1)
+        mine.kill()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.targets import emulators, local
@@ -99,3 +100,17 @@ def test_the_running_emulator_outlives_a_second_up_that_cannot_print(home: Path)
         )  # fmt: skip
     assert done.returncode == 3
     assert runs_at(home) == [int(port)]
+
+
+def test_emulator_that_nobody_reaps_is_stopped_all_the_same(home: Path):
+    """As in most containers, whose first process asks for no exit code."""
+    words = (sys.executable, "-m", "harness.emulator", "--home", str(home), "--port", "0", "--runtime", "process")
+    shell = ["/bin/sh", "-c", '"$@" & exec sleep 120', "sh", *words]
+    with subprocess.Popen(shell, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline().startswith(b"ready ")
+        (emulator,) = emulators.running(home)
+        assert emulators.stop(emulator.pid)
+        assert psutil.Process(emulator.pid).status() == psutil.STATUS_ZOMBIE
+        assert emulators.running(home) == []
+        parent.kill()

@@ -296,7 +296,7 @@ def sweep(home: Path) -> list[str]:
             os.killpg(os.getpgid(process.pid), signal.SIGKILL)
             killed.append(process)
             removed.append(f"process {process.pid}: {name}")
-    owner.wait_for_the_end(killed)
+    owner.ended(killed)
     for line in (home / "ledger").glob("*.json"):
         removed += _remove_folders(line)
         line.unlink(missing_ok=True)
