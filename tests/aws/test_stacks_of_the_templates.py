@@ -84,6 +84,7 @@ def tags_of(emulator: Running, arn: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in found}
 
 
+@pytest.mark.slow
 def test_lean_profile_serves_deploys_and_goes(emulator: Running, deployment: Deployment):
     deployment.make("self-destruct", ExpiresAt="2099-01-01T00:00:00")
     deployment.make("registry", RepositoryName=f"rehearsal-{deployment.id}")

@@ -12,7 +12,7 @@ from tests.aws.conftest import ACCOUNT, ROOT, Account
 
 HAPPY = ROOT / "scenarios/01-happy-all-at-once.yaml"
 
-pytestmark = [pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 def status(account: Account) -> list[dict[str, object]]:
@@ -60,7 +60,6 @@ def test_up_shows_its_changes_makes_the_self_destruct_first_and_down_leaves_noth
     assert account.found() == []
 
 
-@pytest.mark.slow
 def test_down_leaves_alone_what_others_have_up(account: Account):
     mine, theirs = "tester", "colleague"
     settings = account.folder / "rehearsal.toml"
@@ -109,7 +108,6 @@ def test_a_stack_that_cannot_be_made_leaves_nothing_and_says_why(account: Accoun
     assert account.stacks() == {}
 
 
-@pytest.mark.slow
 def test_deploy_that_is_interrupted_in_the_middle_leaves_nothing(account: Account):
     out = account.home / "runs/interrupted"
     options = ("--yes", "--account", ACCOUNT, "--no-rehearsal", "--out", str(out))

@@ -23,6 +23,7 @@ from harness.install import causes
 from harness.install.progress import AGAIN_TOLD
 from tests.install.skeleton import BASE_PYTHON, Checkout, Done, closed_port, source, wheel
 
+pytestmark = pytest.mark.slow
 LOAD = ("setup", "EXTRA=load")
 MINE = 12345  # a user who is not root, and owns nothing
 

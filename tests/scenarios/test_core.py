@@ -190,6 +190,7 @@ def test_report_judges_again_without_any_target(pack: Run):
     assert json.loads((directory / "result.json").read_text(encoding="utf-8")) == before
 
 
+@pytest.mark.slow
 def test_control_scenario_with_a_wrong_expectation_is_unmet_and_exits_1(tmp_path: Path):
     (control,) = (ROOT / "scenarios").glob("90-*.yaml")
     run = rehearse(tmp_path, "--runtime", "process", str(control))

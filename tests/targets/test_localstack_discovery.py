@@ -66,6 +66,7 @@ def test_named_endpoint_where_nothing_listens_is_an_error_and_nothing_is_started
 # ---- the survey
 
 
+@pytest.mark.slow
 def test_free_core_executes_the_basics_and_is_unlicensed_for_the_rest(behind: Running):
     with found("core", behind) as localstack:
         made = composed(localstack)
@@ -107,6 +108,7 @@ def test_ultimate_codedeploy_is_found_to_be_a_mock(behind: Running):
     assert executed(seen, [])["codedeploy"] == "mocked by LocalStack 2026.3.0"
 
 
+@pytest.mark.slow
 def test_load_balancer_that_always_uses_the_first_group_is_not_trusted(behind: Running):
     """The second group's port is dead for users: the first one gets everything."""
     with running("base", behind.url, tamper=lambda host: f"{host.partition(':')[0]}:8081") as fake:
@@ -116,6 +118,7 @@ def test_load_balancer_that_always_uses_the_first_group_is_not_trusted(behind: R
     assert "weights of 75 and 25 gave first: 200 of 200 requests" in made.why
 
 
+@pytest.mark.slow
 def test_trial_leaves_nothing_behind(behind: Running):
     with found("base", behind) as localstack:
         composed(localstack)
@@ -169,6 +172,7 @@ def test_way_to_start_is_the_container_with_engine_and_token_else_python_3_13():
         choose_way(token=False, engine=answers, python=None)
 
 
+@pytest.mark.slow
 def test_what_the_trial_did_not_show_is_unsupported_for_the_scenarios_that_need_it(behind: Running):
     from dataclasses import replace
 
