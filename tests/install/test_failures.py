@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness import owner
 from harness.driver import until
 from harness.emulator.services.elbv2_tls import self_signed
 from harness.install import causes
@@ -384,7 +385,7 @@ def test_interrupted_installation_leaves_nothing_running_and_what_was_there(
         err = making.communicate(timeout=30)[1]
     assert making.returncode != 0
     assert "rehearse: interrupted; the next make goes on with .venv\n" in err
-    assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert owner.ended(started)
     assert list(scratch.iterdir()) == []
     assert ready.make("setup").said == []
 
@@ -400,7 +401,7 @@ def test_installation_that_is_killed_is_made_anew(ready: Checkout, tmp_path: Pat
         for one in started:
             one.kill()
         assert making.wait(30) != 0
-    assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert owner.ended(started)
     assert next_step(ready) == "make"
 
 

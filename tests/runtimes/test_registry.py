@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import images
+from harness import images, owner
 from harness.emulator.runtime.base import CannotPull, ContainerSpec, Runtime, not_found
 from harness.emulator.runtime.docker import DockerRuntime
 from harness.emulator.runtime.process import ProcessRuntime
@@ -390,8 +390,7 @@ def test_registry_ends_with_the_emulator_and_is_swept_after_a_crash(tmp_path: Pa
             assert sweep_tasks(tmp_path) == []
         else:
             stop_emulator(running)
-        psutil.wait_procs([registry], 5)
-        assert not registry.is_running() or registry.status() == psutil.STATUS_ZOMBIE
+        assert owner.ended([registry])
         assert not Path(folders[0]).parent.exists()
         assert not [path for path in (tmp_path / "registry").iterdir() if path.is_dir()]
 
