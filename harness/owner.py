@@ -33,11 +33,11 @@ def ended(processes: Sequence[psutil.Process], within: float = KILLED_WITHIN) ->
     """Wait until they have ended, `within` seconds at most; whether they have. psutil's own wait is for the reaping of those that
     another process started, and the first process of a container may do that late, or never."""
     deadline = clock.monotonic() + within
-    while still := any(map(runs, processes)):
+    while any(map(runs, processes)):
         if clock.monotonic() >= deadline:
-            break
+            return False
         clock.pause(0.01)
-    return not still
+    return True
 
 
 def runs(process: psutil.Process) -> bool:

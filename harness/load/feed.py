@@ -59,8 +59,7 @@ def _left_behind(home: Path) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         try:
             where, _, run = process.environ().get(MARKER, "").rpartition(" ")
-            ended = process.status() == psutil.STATUS_ZOMBIE
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        if where == str(home) and not ended and not owner.lives(run):
+        if where == str(home) and owner.runs(process) and not owner.lives(run):
             yield process

@@ -57,7 +57,7 @@ def _alive(pid: int) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)
         ours = any("harness.emulator" in word for word in process.cmdline())
-        return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
+        return process if ours and owner.runs(process) else None
     except psutil.Error:
         return None
 

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from harness.driver.cloudwatch import AlarmHistory
 from harness.driver.session import Session
 
+from .cloudwatch_story import on_metric
 from .conftest import Running
 
 
@@ -23,19 +24,7 @@ def session(aws: Running) -> Iterator[Session]:
 def name(session: Session) -> Iterator[str]:
     """An alarm on a metric that nobody publishes: what is set holds, `ignore` keeps it so."""
     one = f"errors-{uuid.uuid4().hex[:8]}"
-    session.call(
-        "cloudwatch",
-        "put_metric_alarm",
-        AlarmName=one,
-        MetricName="errors",
-        Namespace="shop",
-        Statistic="Sum",
-        Period=86400,
-        EvaluationPeriods=1,
-        Threshold=1.0,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="ignore",
-    )
+    session.call("cloudwatch", "put_metric_alarm", **on_metric(one, Period=86400, TreatMissingData="ignore"))
     yield one
     session.call("cloudwatch", "delete_alarms", AlarmNames=[one])
 

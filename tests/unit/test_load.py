@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import cli
+from harness import cli, owner
 from harness.driver import until
 from harness.errors import StepFailed
 from harness.expectations import judge
@@ -53,7 +53,7 @@ def marked(home: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             if process.environ().get(load.MARKER, "").startswith(f"{home.resolve()} "):
-                found += [process] if process.status() != psutil.STATUS_ZOMBIE else []
+                found += [process] if owner.runs(process) else []
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found

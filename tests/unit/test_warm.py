@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import images
+from harness import images, owner
 from harness.driver import until
 from harness.emulator.runtime.base import ContainerSpec
 from harness.emulator.runtime.process import MARKER, ProcessContainer, ProcessRuntime, sweep
@@ -38,7 +38,7 @@ def left(home: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARKER) == str(home.resolve()) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARKER) == str(home.resolve()) and owner.runs(process):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

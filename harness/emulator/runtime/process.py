@@ -320,7 +320,7 @@ def _left_behind(home: Path) -> Iterator[psutil.Process]:
             known[entry["pid"]] = entry["started"]
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.status() == psutil.STATUS_ZOMBIE:
+            if not owner.runs(process):
                 continue
             listed = known.get(process.pid) == process.create_time()
             marked = process.environ().get(MARKER) == str(home) and not waits_for_its_emulator(process)
